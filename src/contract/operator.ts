@@ -1,0 +1,101 @@
+import type { SystemView } from '../model/record.ts';
+import type { Stamp } from '../model/stamp.ts';
+import type { Micros, Value } from '../model/value.ts';
+import type { JournalEntry, Parked } from './ledger.ts';
+
+/**
+ * What a person can see and do. The running daemon answers through its HTTP listener
+ * (`/api/<method>`, JSON both ways); without one, the command line opens the ledger and answers
+ * itself. Unknown ids and keys throw `operator.unknown`.
+ */
+export interface Operator {
+  status(): Promise<Status>;
+  conflicts(filter: ListFilter): Promise<JournalEntry[]>;
+  /** Settles an open conflict, or restores the loser of a settled one: one action for both. */
+  resolve(id: number, choice: Choice): Promise<JournalEntry>;
+  parked(filter: ListFilter): Promise<Parked[]>;
+  /** Tries parked items again: rows are read anew, deliveries sent, held deletes released. */
+  retry(ids: readonly number[]): Promise<{ id: number; outcome: string }[]>;
+  /** Gives parked items up. What they held is gone; the records stay as they are. */
+  discard(ids: readonly number[]): Promise<void>;
+  explain(entity: string, key: string): Promise<Explanation[]>;
+}
+
+export interface ListFilter {
+  readonly entity?: string;
+  /** Conflicts: `open` `settled` `resolved`; parked: a reason code. */
+  readonly state?: string;
+  /** One entry by number. */
+  readonly id?: number;
+  /** Entries older than this id. */
+  readonly before?: number;
+  readonly limit: number;
+}
+
+/** Take what a system holds (or held: the journal's side), or given values by field name. */
+export type Choice =
+  | { readonly take: string }
+  | { readonly values: Readonly<Record<string, Value>> };
+
+export interface Status {
+  readonly instance: string;
+  /** Null when answered from the ledger alone: no daemon is running. */
+  readonly uptimeSeconds: number | null;
+  readonly systems: readonly SystemStatus[];
+  readonly records: Readonly<Record<string, number>>;
+  readonly openConflicts: number;
+  readonly parked: Readonly<Record<string, number>>;
+}
+
+export interface SystemStatus {
+  readonly system: string;
+  readonly connector: string;
+  /** `following` `snapshot` `retrying` `halted` `stopped`. */
+  readonly source: string;
+  /** `idle` `delivering` `retrying` `halted` `stopped`. */
+  readonly target: string;
+  readonly position: string | null;
+  readonly lagSeconds: number | null;
+  readonly lagBytes: number | null;
+  readonly lastByteAgeSeconds: number | null;
+  readonly outboxDepth: number;
+  readonly outboxOldestSeconds: number | null;
+  /** What went wrong last and what to do, while retrying or halted. */
+  readonly trouble: {
+    readonly code: string;
+    readonly message: string;
+    readonly fix: string;
+  } | null;
+  readonly snapshots: readonly SnapshotStatus[];
+}
+
+export interface SnapshotStatus {
+  readonly table: string;
+  readonly rows: number;
+  readonly done: boolean;
+}
+
+/** All that is known of one record. Values of `pii` fields are masked unless asked for. */
+export interface Explanation {
+  readonly entity: string;
+  readonly record: number;
+  readonly deleted: boolean;
+  readonly fields: readonly {
+    readonly name: string;
+    readonly pii: boolean;
+    readonly value: Value;
+    readonly stamp: Stamp | null;
+    /** Number of the open conflict that holds the field. */
+    readonly held: number | null;
+  }[];
+  readonly views: Readonly<Record<string, SystemView>>;
+  /** What is on its way: by system. */
+  readonly outbox: readonly {
+    readonly system: string;
+    readonly since: Micros;
+    readonly batch: number | null;
+    readonly attempts: number;
+  }[];
+  readonly history: readonly JournalEntry[];
+  readonly parked: readonly Parked[];
+}
