@@ -25,7 +25,10 @@ export type ParsedOptions =
 export interface ConnectorContext {
   /** The system's name in the configuration. */
   readonly system: string;
-  /** Identifies this installation in marks, and in slot and publication names; `[a-z0-9_]{1,40}`. */
+  /**
+   * Names this installation in marks; slot and publication are called `carrick_<instance>`.
+   * From the configuration, default `main`; `[a-z0-9_]{1,40}`.
+   */
   readonly instance: string;
 }
 

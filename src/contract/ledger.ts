@@ -30,8 +30,6 @@ export interface Ledger extends AsyncDisposable {
 }
 
 export interface LedgerHead {
-  /** Made with the ledger, random: names this installation in marks (`[a-z0-9]{12}`). */
-  readonly instance: string;
   readonly positions: Readonly<Record<string, SourceState>>;
   /** Highest delivery batch number handed out, by system. */
   readonly batches: Readonly<Record<string, number>>;
