@@ -1,0 +1,7 @@
+export { type MariadbOptions, mariadbReplacement, startMariadb } from './mariadb.ts';
+export { ensureServers } from './packages.ts';
+export { freePort } from './port.ts';
+export { type PostgresOptions, postgresReplacement, startPostgres } from './postgres.ts';
+export { scratchFolder } from './run.ts';
+export { needsControl, type StopMode, type TestServer } from './server.ts';
+export { mysqlClient, type PgClient, pgClient } from './sql.ts';

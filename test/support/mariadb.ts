@@ -1,0 +1,118 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runTool } from './process.ts';
+import { type Engine, privateServer, replacedServer, type TestServer } from './server.ts';
+import { mysqlClient } from './sql.ts';
+import { copyOfTemplate, prepareTemplate } from './template.ts';
+
+const PASSWORD = 'mariadb';
+const VARIABLES = ['ERP_URL', 'MARIADB_URL', 'MYSQL_URL'] as const;
+const SERVER = '/usr/sbin/mariadbd';
+const INSTALLER = '/usr/bin/mariadb-install-db';
+const TEMPLATE = 'mariadb';
+
+export interface MariadbOptions {
+  /** Server options over the defaults below, without the dashes: `{'max-connections': '20'}`. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** True: commits reach the disk, as in production. False survives a kill, not a power loss. */
+  readonly durable?: boolean;
+}
+
+/** A MariaDB with full row images and metadata in its binary log, on TCP and on a socket. */
+export async function startMariadb(options: MariadbOptions = {}): Promise<TestServer> {
+  const variable = mariadbReplacement();
+  if (variable !== undefined) return databaseOf(variable, process.env[variable]!);
+  if (!mariadbIsInstalled()) {
+    throw new Error('MariaDB is not installed: call ensureServers() first');
+  }
+  const folder = await copyOfTemplate(TEMPLATE, initialise);
+  return privateServer(engine(options, randomInt(1, 2 ** 31)), folder);
+}
+
+/** Builds the template ahead, so that the first test does not pay for it. */
+export async function prepareMariadb(): Promise<void> {
+  if (mariadbIsInstalled() && mariadbReplacement() === undefined) {
+    await prepareTemplate(TEMPLATE, initialise);
+  }
+}
+
+/** The variable that names a MariaDB or MySQL to use instead of a private one. */
+export function mariadbReplacement(): string | undefined {
+  return VARIABLES.find((variable) => process.env[variable]);
+}
+
+export function mariadbIsInstalled(): boolean {
+  return existsSync(SERVER) && existsSync(INSTALLER);
+}
+
+/** Small files: what a template holds is copied for every server. */
+const STORAGE = ['--innodb-log-file-size=32M'];
+
+async function initialise(folder: string): Promise<void> {
+  const accounts = join(folder, 'accounts.sql');
+  await writeFile(
+    accounts,
+    `FLUSH PRIVILEGES;
+CREATE USER admin@'%' IDENTIFIED BY '${PASSWORD}';
+GRANT ALL PRIVILEGES ON *.* TO admin@'%' WITH GRANT OPTION;
+CREATE DATABASE app;
+`,
+    { mode: 0o644 },
+  );
+  const data = `--datadir=${join(folder, 'data')}`;
+  const options = ['--skip-name-resolve', '--skip-test-db', `--extra-file=${accounts}`];
+  await runTool([INSTALLER, '--no-defaults', data, ...options, ...STORAGE], folder);
+}
+
+function engine(options: MariadbOptions, serverId: number): Engine {
+  // 2 and 0 hand each commit to the kernel: a killed server keeps it, a power loss may not.
+  const [flush, sync] = options.durable ? ['1', '1'] : ['2', '0'];
+  return {
+    name: 'MariaDB',
+    command: (folder, port) => {
+      const settings: Record<string, string> = {
+        datadir: join(folder, 'data'),
+        tmpdir: folder,
+        socket: join(folder, 'mariadb.sock'),
+        'pid-file': join(folder, 'mariadb.pid'),
+        'bind-address': '127.0.0.1',
+        port: String(port),
+        'skip-name-resolve': 'ON',
+        'server-id': String(serverId),
+        'log-bin': 'binlog',
+        'binlog-format': 'ROW',
+        'binlog-row-image': 'FULL',
+        'binlog-row-metadata': 'FULL',
+        'gtid-strict-mode': 'ON',
+        'innodb-flush-log-at-trx-commit': flush,
+        'sync-binlog': sync,
+        'character-set-server': 'utf8mb4',
+        'performance-schema': 'OFF',
+        ...options.settings,
+      };
+      const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
+      return [SERVER, '--no-defaults', ...STORAGE, ...flags];
+    },
+    url: (port) => `mysql://admin:${PASSWORD}@127.0.0.1:${port}/app`,
+    probe: async (url) => {
+      await using client = await mysqlClient(url);
+      await client.query('SELECT 1');
+    },
+    signals: { clean: 'SIGTERM', immediate: 'SIGKILL' },
+  };
+}
+
+/** A new database on a server that somebody else runs, dropped at the end. */
+async function databaseOf(variable: string, adminUrl: string): Promise<TestServer> {
+  const name = `carrick_test_${randomBytes(6).toString('hex')}`;
+  const url = new URL(adminUrl);
+  url.pathname = `/${name}`;
+  await using admin = await mysqlClient(adminUrl);
+  await admin.query(`CREATE DATABASE ${name} CHARACTER SET utf8mb4`);
+  return replacedServer(variable, url.href, async () => {
+    await using client = await mysqlClient(adminUrl);
+    await client.query(`DROP DATABASE ${name}`);
+  });
+}
