@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import type { ListFilter, Operator } from '../contract/operator.ts';
+import { CarrickError } from '../errors.ts';
+
+const id = z.int().positive();
+const name = z.string().max(200);
+
+const listFilter = z.strictObject({
+  entity: name.exactOptional(),
+  state: name.exactOptional(),
+  id: id.exactOptional(),
+  before: id.exactOptional(),
+  limit: z.int().min(1).max(1_000),
+}) satisfies z.ZodType<ListFilter>;
+
+const choice = z.union([
+  z.strictObject({ take: name }),
+  z.strictObject({ values: z.record(name, z.string().nullable()) }),
+]);
+const ids = z.strictObject({ ids: z.array(id).min(1).max(1_000) });
+
+interface Method {
+  /** What a request's body must be. */
+  readonly body: z.ZodType;
+  readonly call: (operator: Operator, body: unknown) => Promise<unknown>;
+}
+
+const method = <T>(
+  body: z.ZodType<T>,
+  call: (operator: Operator, body: T) => Promise<unknown>,
+): Method => ({ body, call: (operator, given) => call(operator, given as T) });
+
+/** `POST /api/<method>` by method: the body and the call. The answer is the result as JSON. */
+export const METHODS: Readonly<Record<keyof Operator, Method>> = {
+  status: method(z.strictObject({}), (operator) => operator.status()),
+  conflicts: method(listFilter, (operator, filter) => operator.conflicts(filter)),
+  resolve: method(z.strictObject({ id, choice }), (operator, body) =>
+    operator.resolve(body.id, body.choice),
+  ),
+  parked: method(listFilter, (operator, filter) => operator.parked(filter)),
+  retry: method(ids, (operator, body) => operator.retry(body.ids)),
+  discard: method(ids, (operator, body) => operator.discard(body.ids)),
+  explain: method(z.strictObject({ entity: name, key: z.string().max(4_000) }), (operator, body) =>
+    operator.explain(body.entity, body.key),
+  ),
+};
+
+/** Answers one call. Errors: `http.method` for an unknown method, `http.body` for a wrong body. */
+export async function callMethod(
+  operator: Operator,
+  methodName: string,
+  body: unknown,
+): Promise<unknown> {
+  if (!Object.hasOwn(METHODS, methodName)) {
+    const known = Object.keys(METHODS).join(', ');
+    throw new CarrickError('http.method', 'park', 'no such method', `use one of: ${known}`);
+  }
+  const { body: shape, call } = METHODS[methodName as keyof Operator];
+  const parsed = shape.safeParse(body);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(
+      ({ path, message }) => `${path.join('.') || 'body'}: ${message}`,
+    );
+    throw new CarrickError(
+      'http.body',
+      'park',
+      `the body does not fit: ${faults.join('; ')}`,
+      'send a JSON object as the README describes it',
+    );
+  }
+  return (await call(operator, parsed.data)) ?? null;
+}

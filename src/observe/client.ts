@@ -1,0 +1,58 @@
+import type { Operator } from '../contract/operator.ts';
+import { CarrickError } from '../errors.ts';
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * The {@link Operator} of the daemon that listens at `url` (`http://127.0.0.1:9464`).
+ * Errors are those of the daemon, with code, message and fix; `operator.unreachable` (retry) when
+ * nothing answers there or what answers is no Carrick.
+ */
+export function operatorAt(url: string, token: string | null): Operator {
+  const call = async <T>(method: keyof Operator, body: object): Promise<T> => {
+    const response = await post(`${url}/api/${method}`, token, body);
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (response.ok && answer !== undefined) return answer as T;
+    const { code, message, fix } = (answer ?? {}) as Record<string, unknown>;
+    if (typeof code !== 'string') throw unreachable(`${url} answers, but not as Carrick does`);
+    const disposition = response.status === 503 ? 'retry' : 'park';
+    throw new CarrickError(code, disposition, String(message), String(fix));
+  };
+  return {
+    status: () => call('status', {}),
+    conflicts: (filter) => call('conflicts', filter),
+    resolve: (id, choice) => call('resolve', { id, choice }),
+    parked: (filter) => call('parked', filter),
+    retry: (ids) => call('retry', { ids }),
+    discard: async (ids) => {
+      await call('discard', { ids });
+    },
+    explain: (entity, key) => call('explain', { entity, key }),
+  };
+}
+
+async function post(url: string, token: string | null, body: object): Promise<Response> {
+  try {
+    return await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      },
+      body: JSON.stringify(body),
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch (error) {
+    throw unreachable(`nothing answers at ${new URL(url).origin}`, error);
+  }
+}
+
+const unreachable = (message: string, cause?: unknown) =>
+  new CarrickError(
+    'operator.unreachable',
+    'retry',
+    message,
+    'start the daemon with `carrick run`, or see that `listen` is the same as its own',
+    { cause },
+  );
