@@ -2,14 +2,10 @@
 import { prepareMariadb } from './mariadb.ts';
 import { ensureServers } from './packages.ts';
 import { preparePostgres } from './postgres.ts';
-import { removeFolder, runFolder } from './run.ts';
+import { runFolder } from './run.ts';
 
 export async function setup(): Promise<void> {
   await ensureServers();
   runFolder();
   await Promise.all([preparePostgres(), prepareMariadb()]);
-}
-
-export function teardown(): void {
-  removeFolder(runFolder());
 }

@@ -3,28 +3,40 @@
  *
  * A run owns one folder in the system's temporary directory. Vitest's global set-up creates it and
  * names it in `CARRICK_TEST_RUN`, so that every worker shares its templates; a program that starts
- * servers on its own (bench, demo) gets a folder of its own at first use. The owner removes it when
- * it exits; a run that was killed is swept by a later one.
+ * servers on its own (bench, demo) gets a folder of its own at first use.
  */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { chmod, chown, mkdtemp } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { account } from './account.ts';
 
-const PREFIX = 'carrick-test-';
 const VARIABLE = 'CARRICK_TEST_RUN';
-const HOUR_MS = 3_600_000;
 
-/** The folder of this run; made by the first process that asks, which then owns it. */
+/** The folder of this run; made by the first process that asks, and removed after its end. */
 export function runFolder(): string {
   const shared = process.env[VARIABLE];
   if (shared !== undefined) return shared;
-  sweep();
-  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  const folder = mkdtempSync(join(tmpdir(), 'carrick-test-'));
   process.env[VARIABLE] = folder;
-  process.on('exit', () => removeFolder(folder));
+  removeAfterwards(folder);
   return folder;
+}
+
+/**
+ * A shell waits for the end of a pipe that this process never writes to: however the process dies,
+ * kill -9 included, the kernel closes the pipe. The pause lets servers that die with it finish.
+ */
+function removeAfterwards(folder: string): void {
+  const script = 'cat; rm -rf "$0" || { sleep 1; rm -rf "$0"; }';
+  const remover = spawn('/bin/sh', ['-c', script, folder], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  remover.unref();
+  (remover.stdin as Socket).unref();
 }
 
 export function removeFolder(folder: string): void {
@@ -39,27 +51,4 @@ export async function scratchFolder(name: string): Promise<string> {
   const owner = account();
   if (owner !== undefined) await chown(folder, owner.uid, owner.gid);
   return folder;
-}
-
-/**
- * Removes what killed runs left. A folder counts as left when its owner is gone and nothing was
- * added for an hour: another container may share the directory but not the process numbers.
- */
-function sweep(): void {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
-    const folder = join(tmpdir(), name);
-    const changed = statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - changed > HOUR_MS) removeFolder(folder);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
