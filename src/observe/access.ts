@@ -3,25 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { CarrickError } from '../errors.ts';
 
-/** `host:port` of the configuration's `listen`, IPv6 in brackets; port 0 takes a free one. */
+/** Port 0 takes a free one. */
 export interface Listen {
   readonly host: string;
   readonly port: number;
-}
-
-export function parseListen(listen: string): Listen {
-  const found = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(listen);
-  const host = found?.[1] ?? found?.[2] ?? '';
-  const port = Number(found?.[3]);
-  if (found === null || host === '' || port > 65_535) {
-    throw new CarrickError(
-      'config.listen',
-      'halt',
-      `listen is not an address and a port: ${listen}`,
-      'write it as 127.0.0.1:9464 or [::1]:9464',
-    );
-  }
-  return { host, port };
 }
 
 const loopback = new BlockList();

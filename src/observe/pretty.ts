@@ -1,4 +1,4 @@
-import type { Level } from './log.ts';
+import type { Level } from './events.ts';
 
 const COLOURS: Readonly<Record<Level, number>> = { debug: 90, info: 32, warn: 33, error: 31 };
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CarrickError } from '../../src/errors.ts';
-import { createLog, EVENTS, type Level } from '../../src/observe/log.ts';
+import { EVENTS, type Level } from '../../src/observe/events.ts';
+import { createLog } from '../../src/observe/log.ts';
 import { prettyLines } from '../../src/observe/pretty.ts';
 import { troubleOf } from '../../src/observe/trouble.ts';
 
@@ -60,8 +61,11 @@ describe('log', () => {
     prettyLines((piece) => {
       text += piece;
     }, false).write(lines[0]!);
-    expect(text).toMatch(
-      /^\d\d:\d\d:\d\d\.\d{3} error source halted: needs an operator system=crm code=source\.lost message="the slot is gone" fix=resync\n$/,
+    const [clock, ...rest] = text.split(' ');
+    expect(clock).toMatch(/^\d\d:\d\d:\d\d\.\d{3}$/);
+    expect(rest.join(' ')).toBe(
+      'error source halted: needs an operator system=crm code=source.lost ' +
+        'message="the slot is gone" fix=resync\n',
     );
     prettyLines((piece) => {
       text = piece;

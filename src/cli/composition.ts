@@ -1,0 +1,45 @@
+import type { Finding } from '../contract/connector.ts';
+import type { Entity } from '../contract/entity.ts';
+import type { Operator } from '../contract/operator.ts';
+import type { Listen } from '../observe/access.ts';
+
+/** What the commands need of `compose.ts`; given by `main.ts`, so that help loads nothing. */
+export interface Compose {
+  /**
+   * Reads the configuration and its mappings. Offline, no server is asked for its columns. Mistakes
+   * are thrown all at once, as an error whose `text` is ready for the terminal.
+   */
+  load(path: string, env: NodeJS.ProcessEnv, how: { offline: boolean }): Promise<Composition>;
+  /** JSON Schema of `carrick.yaml`, or of a mapping file. */
+  schema(of: 'config' | 'mapping'): Promise<object>;
+}
+
+export interface Composition {
+  readonly config: { readonly listen: Listen };
+  readonly entities: ReadonlyMap<string, Entity>;
+  /** The daemon: resolves when `stop` was aborted and everything is drained and closed. */
+  run(stop: AbortSignal): Promise<void>;
+  /** Makes every system ready; the lines say what was done, none when nothing was missing. */
+  setup(): Promise<string[]>;
+  /** The same as SQL, with the least grants, for a DBA. */
+  setupScript(): Promise<string>;
+  /** By system. */
+  preflight(): Promise<Readonly<Record<string, readonly Finding[]>>>;
+  /** Talks to the running daemon, or opens the ledger when none runs. */
+  operator(): Promise<Operator & AsyncDisposable>;
+  /** Runs the cases files beside the mappings. */
+  cases(): Promise<readonly CaseResult[]>;
+}
+
+export interface CaseResult {
+  readonly file: string;
+  readonly name: string;
+  /** What came out otherwise than the case says, one line each; empty: passed. */
+  readonly faults: readonly string[];
+}
+
+/** What `Compose.load` throws for mistakes in the files; told by its shape, not its class. */
+export function problemText(error: unknown): string | null {
+  if (!(error instanceof Error) || !('text' in error)) return null;
+  return typeof error.text === 'string' ? error.text : null;
+}

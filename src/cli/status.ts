@@ -1,0 +1,95 @@
+import type { Status, SystemStatus } from '../contract/operator.ts';
+import { type Register, show, styleOf, withOperator } from './command.ts';
+import { EXIT } from './exit.ts';
+import {
+  age,
+  bytes,
+  type Colour,
+  count,
+  type Drawn,
+  paint,
+  printable,
+  type Style,
+  table,
+} from './terminal.ts';
+
+export const status: Register = (cli, act) =>
+  cli.command(
+    'status',
+    'what flows, what waits and what is wrong',
+    (options) => options,
+    act(async (args, context) => {
+      const found = await withOperator(args, context, (operator) => operator.status());
+      show(args, context, found, () => renderStatus(found, styleOf(context)));
+      const halted = found.systems.some((s) => s.source === 'halted' || s.target === 'halted');
+      return halted ? EXIT.halted : EXIT.ok;
+    }),
+  );
+
+const STATES: Readonly<Record<string, Colour>> = {
+  following: 'green',
+  idle: 'green',
+  delivering: 'green',
+  snapshot: 'yellow',
+  retrying: 'yellow',
+  halted: 'red',
+  stopped: 'grey',
+};
+
+const state = (text: string): Drawn => {
+  const colour = STATES[text];
+  return colour === undefined ? text : { text, colour };
+};
+
+const systemRow = (s: SystemStatus): Drawn[] => [
+  s.system,
+  s.connector,
+  state(s.source),
+  state(s.target),
+  age(s.lagSeconds),
+  bytes(s.lagBytes),
+  age(s.lastByteAgeSeconds),
+  count(s.outboxDepth),
+  age(s.outboxOldestSeconds),
+];
+
+export function renderStatus(found: Status, style: Style): string {
+  const running =
+    found.uptimeSeconds === null
+      ? paint('not running (read from the ledger)', 'yellow', style)
+      : `running for ${age(found.uptimeSeconds)}`;
+  const heads = ['SYSTEM', 'CONNECTOR', 'SOURCE', 'TARGET', '>LAG', '>BEHIND', '>LAST BYTE'];
+  const lines = [
+    `${found.instance}: ${running}`,
+    '',
+    table([...heads, '>OUTBOX', '>OLDEST'], found.systems.map(systemRow), style),
+    ...found.systems.flatMap((s) => troubleLines(s, style)),
+    '',
+    `records    ${tally(found.records)}`,
+    `conflicts  ${open(found.openConflicts)}`,
+    `parked     ${tally(found.parked)}`,
+  ];
+  const snapshots = found.systems.flatMap(({ system, snapshots: all }) =>
+    all
+      .filter(({ done }) => !done)
+      .map(({ table: name, rows }) => `snapshot   ${system} ${name}: ${count(rows)} rows so far`),
+  );
+  return [...lines, ...snapshots].join('\n');
+}
+
+function troubleLines({ system, trouble }: SystemStatus, style: Style): string[] {
+  if (trouble === null) return [];
+  return [
+    '',
+    `${paint(`${system}: ${trouble.code}`, 'red', style)}: ${printable(trouble.message)}`,
+    `  do: ${printable(trouble.fix)}`,
+  ];
+}
+
+const open = (n: number): string =>
+  n === 0 ? 'none open' : `${count(n)} open: carrick conflicts list --state open`;
+
+function tally(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).filter(([, n]) => n > 0);
+  return parts.map(([name, n]) => `${count(n)} ${name}`).join(', ') || 'none';
+}
