@@ -1,0 +1,227 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type {
+  IdentityKey,
+  LedgerFound,
+  LedgerHead,
+  LedgerQuery,
+  LinkKey,
+  OutboxEntry,
+  ParkedRow,
+  SourceState,
+} from '../contract/ledger.ts';
+import type { Position } from '../model/position.ts';
+import type { RecordId, RecordState } from '../model/record.ts';
+import { decodeRecord, decodeSent } from './codec.ts';
+import { keepLink, keepRecord, linkId, type Store } from './store.ts';
+
+export interface Reader {
+  head(): LedgerHead;
+  find(query: LedgerQuery): LedgerFound;
+  ready(system: string, afterSeq: number, limit: number): OutboxEntry[];
+  sent(system: string, batch: number, limit: number): OutboxEntry[];
+}
+
+type Columns = SQLOutputValue[];
+
+export function openReader(store: Store): Reader {
+  const find = openFind(store);
+  const outbox = openOutbox(store);
+  return { head: openHead(store), find, ...outbox };
+}
+
+/** A statement whose rows come as arrays, which are cheaper than objects. */
+function rows(store: Store, sql: string): StatementSync {
+  const statement = store.db.prepare(sql);
+  statement.setReturnArrays(true);
+  return statement;
+}
+
+const getRow = (statement: StatementSync, ...values: (number | string)[]) =>
+  statement.get(...values) as unknown as Columns | undefined;
+
+const allRows = (statement: StatementSync, ...values: (number | string)[]) =>
+  statement.all(...values) as unknown as Columns[];
+
+function openHead(store: Store): () => LedgerHead {
+  const sources = rows(store, 'SELECT system, position, open, snapshots FROM sources');
+  const batches = rows(store, 'SELECT system, batch FROM batches');
+  return () => {
+    const positions: Record<string, SourceState> = {};
+    for (const [system, position, open, snapshots] of allRows(sources)) {
+      positions[store.names.name(system as number)] = {
+        position: position as Position,
+        openTransaction: open as string | null,
+        snapshots: JSON.parse(snapshots as string) as Record<string, string>,
+      };
+    }
+    const handedOut: Record<string, number> = {};
+    for (const [system, batch] of allRows(batches)) {
+      handedOut[store.names.name(system as number)] = batch as number;
+    }
+    return {
+      positions,
+      batches: handedOut,
+      nextRecord: store.tallies.get('next', 'record') || 1,
+      nextSeq: store.tallies.get('next', 'seq') || 1,
+      nextCase: store.tallies.get('next', 'case') || 1,
+    };
+  };
+}
+
+function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
+  const parked = rows(
+    store,
+    `SELECT data FROM parked WHERE system = ? AND entity = ? AND key = ?
+     ORDER BY id DESC LIMIT 1`,
+  );
+  const findLinks = openFindLinks(store);
+  const findIdentities = openFindIdentities(store);
+  const findRecords = openFindRecords(store);
+  const parkedRow = ({ system, entity, key }: LinkKey): ParkedRow | null => {
+    const row = getRow(
+      parked,
+      store.names.known(system) ?? -1,
+      store.names.known(entity) ?? -1,
+      key,
+    );
+    return row === undefined ? null : (JSON.parse(row[0] as string) as ParkedRow);
+  };
+  return (query) => {
+    const links = findLinks(query.links ?? []);
+    const identities = findIdentities(query.identities ?? []);
+    const ids = query.records ?? [];
+    const found = findRecords([...links, ...identities.flat(), ...ids]);
+    const record = (id: RecordId | undefined) => (id === undefined ? undefined : found.get(id));
+    return {
+      links: links.map((id) => record(id) ?? null),
+      identities: identities.map((list) => list.map(record).filter((state) => state !== undefined)),
+      records: ids.map((id) => record(id) ?? null),
+      parkedRows: (query.parkedRows ?? []).map(parkedRow),
+    };
+  };
+}
+
+/** Record ids by link; read in key order, because neighbours share a page. */
+function openFindLinks(store: Store): (links: readonly LinkKey[]) => (RecordId | undefined)[] {
+  const select = rows(
+    store,
+    'SELECT record FROM links WHERE system = ? AND entity = ? AND key = ?',
+  );
+  return (links) => {
+    const ids = new Array<RecordId | undefined>(links.length).fill(undefined);
+    const missed: number[] = [];
+    for (let i = 0; i < links.length; i++) {
+      const { system, entity, key } = links[i]!;
+      const codes = [store.names.known(system), store.names.known(entity)] as const;
+      if (codes[0] === undefined || codes[1] === undefined) continue;
+      ids[i] = store.links.get(linkId(codes[0], codes[1], key));
+      if (ids[i] === undefined) missed.push(i);
+    }
+    missed.sort((a, b) => (links[a]!.key < links[b]!.key ? -1 : 1));
+    for (const i of missed) {
+      const { system, entity, key } = links[i]!;
+      const codes = [store.names.code(system), store.names.code(entity)] as const;
+      const row = getRow(select, ...codes, key);
+      if (row === undefined) continue;
+      ids[i] = row[0] as number;
+      keepLink(store, linkId(...codes, key), ids[i]!);
+    }
+    return ids;
+  };
+}
+
+function openFindIdentities(store: Store): (keys: readonly IdentityKey[]) => RecordId[][] {
+  const select = rows(
+    store,
+    `SELECT record FROM identities WHERE entity = ? AND alternative = ? AND value = ?
+     ORDER BY record`,
+  );
+  return (keys) => {
+    const ids: RecordId[][] = keys.map(() => []);
+    const order = keys.map((_, i) => i);
+    order.sort((a, b) => (keys[a]!.value < keys[b]!.value ? -1 : 1));
+    for (const i of order) {
+      const { entity, alternative, value } = keys[i]!;
+      const code = store.names.known(entity);
+      if (code === undefined) continue;
+      ids[i] = allRows(select, code, alternative, value).map((row) => row[0] as number);
+    }
+    return ids;
+  };
+}
+
+/** Records by id, each decoded once; absent ones are left out. */
+function openFindRecords(
+  store: Store,
+): (ids: readonly (RecordId | undefined)[]) => Map<RecordId, RecordState> {
+  const select = rows(store, 'SELECT entity, data FROM records WHERE id = ?');
+  return (ids) => {
+    const found = new Map<RecordId, RecordState>();
+    const missed = new Set<RecordId>();
+    for (const id of ids) {
+      if (id === undefined || found.has(id)) continue;
+      const state = store.records.get(id);
+      if (state === undefined) missed.add(id);
+      else found.set(id, state);
+    }
+    for (const id of [...missed].sort((a, b) => a - b)) {
+      const row = getRow(select, id);
+      if (row === undefined) continue;
+      const entity = store.names.name(row[0] as number);
+      const state = decodeRecord(id, entity, row[1] as string, store.names);
+      found.set(id, state);
+      keepRecord(store, state);
+    }
+    return found;
+  };
+}
+
+const OUTBOX = 'seq, record, entity, since, origin, txn, batch, attempts, sent';
+
+function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent'> {
+  // A transaction that is still open may bring more: its entries are sent together (invariant 7).
+  const ready = rows(
+    store,
+    `SELECT ${OUTBOX} FROM outbox
+     WHERE system = ? AND seq > ? AND batch IS NULL AND waits IS NULL AND NOT EXISTS (
+       SELECT 1 FROM sources WHERE sources.system = outbox.origin AND sources.open = outbox.txn
+     )
+     ORDER BY seq LIMIT ?`,
+  );
+  const sent = rows(
+    store,
+    `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch = ? ORDER BY seq LIMIT ?`,
+  );
+  const entries = (statement: StatementSync, system: string, from: number, limit: number) => {
+    const code = store.names.known(system);
+    if (code === undefined) return [];
+    return allRows(statement, code, from, limit).map(
+      ([
+        seq,
+        record,
+        entity,
+        since,
+        origin,
+        transaction,
+        batch,
+        attempts,
+        values,
+      ]): OutboxEntry => ({
+        seq: seq as number,
+        system,
+        record: record as number,
+        entity: store.names.name(entity as number),
+        since: since as number,
+        origin: store.names.name(origin as number),
+        transaction: transaction as string,
+        batch: batch as number | null,
+        sent: decodeSent(values as string | null),
+        attempts: attempts as number,
+      }),
+    );
+  };
+  return {
+    ready: (system, afterSeq, limit) => entries(ready, system, afterSeq, limit),
+    sent: (system, batch, limit) => entries(sent, system, batch, limit),
+  };
+}

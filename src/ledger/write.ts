@@ -1,0 +1,296 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { JournalEntry, LedgerCommit, OutboxEntry, Parked } from '../contract/ledger.ts';
+import type { RecordId } from '../model/record.ts';
+import { decodeRecord, encodeRecord, encodeSent } from './codec.ts';
+import { openOrdinals } from './ordinals.ts';
+import { isSpent } from './spent.ts';
+import { keepLink, keepRecord, linkId, type Store } from './store.ts';
+
+export interface Writer {
+  /** Commits all of `commits`, in order, in one transaction, or none of them. */
+  write(commits: readonly LedgerCommit[]): void;
+  /** Gives field names their ordinals; see `Ledger.ordinals`. */
+  ordinals(entity: string, wanted: readonly string[]): string[];
+}
+
+export function openWriter(store: Store): Writer {
+  const lists = [openHeadWrites, openRecords, openKeys, openOutboxWrites, openDeskWrites];
+  const applied = lists.map((open) => open(store));
+  const ordinals = openOrdinals(store);
+  return {
+    write(commits) {
+      transact(store, () => {
+        for (const commit of commits) for (const apply of applied) apply(commit);
+      });
+      for (const commit of commits) remember(store, commit);
+    },
+    ordinals: (entity, wanted) => transact(store, () => ordinals(entity, wanted)),
+  };
+}
+
+/** Runs `work` in a transaction that is on disk when this returns, and undone when it throws. */
+function transact<T>({ db, names, tallies }: Store, work: () => T): T {
+  try {
+    db.exec('BEGIN IMMEDIATE');
+    const result = work();
+    names.flush();
+    tallies.flush();
+    db.exec('COMMIT');
+    names.settled();
+    tallies.settled();
+    return result;
+  } catch (error) {
+    tallies.rollback();
+    // SQLite may have rolled back by itself: https://www.sqlite.org/lang_transaction.html
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+/** Brings the caches to what is now on disk. */
+function remember(store: Store, commit: LedgerCommit): void {
+  for (const state of commit.records ?? []) {
+    if (isSpent(state)) store.records.delete(state.id);
+    else keepRecord(store, state);
+  }
+  for (const id of commit.erased ?? []) store.records.delete(id);
+  const { add = [], remove = [] } = commit.links ?? {};
+  for (const link of remove) {
+    store.links.delete(
+      linkId(store.names.code(link.system), store.names.code(link.entity), link.key),
+    );
+  }
+  for (const { system, entity, key, record } of add) {
+    keepLink(store, linkId(store.names.code(system), store.names.code(entity), key), record);
+  }
+}
+
+type Apply = (commit: LedgerCommit) => void;
+
+function openHeadWrites({ db, names }: Store): Apply {
+  const source = db.prepare(
+    'INSERT OR REPLACE INTO sources (system, position, open, snapshots) VALUES (?, ?, ?, ?)',
+  );
+  const batch = db.prepare(
+    `INSERT INTO batches (system, batch) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET batch = max(batch, excluded.batch)`,
+  );
+  return (commit) => {
+    if (commit.source !== undefined) {
+      const { system, state } = commit.source;
+      source.run(
+        names.code(system),
+        state.position,
+        state.openTransaction,
+        JSON.stringify(state.snapshots),
+      );
+    }
+    const highest = new Map<string, number>();
+    const handOut = (system: string, number: number) => {
+      if (number > (highest.get(system) ?? -1)) highest.set(system, number);
+    };
+    for (const entry of commit.batches ?? []) handOut(entry.system, entry.batch);
+    for (const entry of commit.outbox?.send ?? []) {
+      if (entry.batch !== null) handOut(entry.system, entry.batch);
+    }
+    for (const [system, number] of highest) batch.run(names.code(system), number);
+  };
+}
+
+function openRecords(store: Store): Apply {
+  const { db, names, tallies } = store;
+  const insert = db.prepare('INSERT INTO records (id, entity, data) VALUES (?, ?, ?)');
+  const update = db.prepare('UPDATE records SET data = ? WHERE id = ?');
+  const erase = openErase(store);
+  return (commit) => {
+    const records = [...(commit.records ?? [])].sort((a, b) => a.id - b.id);
+    for (const state of records) {
+      const known = state.id < tallies.get('next', 'record');
+      tallies.raise('next', 'record', state.id + 1);
+      if (isSpent(state)) {
+        erase(state.id);
+        continue;
+      }
+      const data = encodeRecord(state, names);
+      if (known && update.run(data, state.id).changes === 1) continue;
+      insert.run(state.id, names.code(state.entity), data);
+      tallies.add('records', state.entity, 1);
+    }
+    for (const id of commit.erased ?? []) erase(id);
+  };
+}
+
+/** Removes a record with its identities, and the links and outbox entries that its row names. */
+function openErase({ db, names, tallies }: Store): (id: RecordId) => void {
+  const select = db.prepare('SELECT entity, data FROM records WHERE id = ?');
+  const record = db.prepare('DELETE FROM records WHERE id = ?');
+  const link = db.prepare(
+    'DELETE FROM links WHERE system = ? AND entity = ? AND key = ? AND record = ?',
+  );
+  const identities = db.prepare('DELETE FROM identities WHERE record = ?');
+  const outbox = db.prepare('DELETE FROM outbox WHERE seq = ? AND record = ?');
+  return (id) => {
+    const row = select.get(id);
+    identities.run(id);
+    if (row === undefined) return;
+    const entity = Number(row.entity);
+    const state = decodeRecord(id, names.name(entity), String(row.data), names);
+    record.run(id);
+    tallies.add('records', state.entity, -1);
+    for (const [system, view] of Object.entries(state.views)) {
+      if (view.status === 'linked') link.run(names.code(system), entity, view.key, id);
+    }
+    for (const [system, seq] of Object.entries(state.outbox)) {
+      if (outbox.run(seq, id).changes === 1) tallies.add('outbox', system, -1);
+    }
+  };
+}
+
+function openKeys({ db, names }: Store): Apply {
+  const addLink = db.prepare(
+    'INSERT OR REPLACE INTO links (system, entity, key, record) VALUES (?, ?, ?, ?)',
+  );
+  const removeLink = db.prepare('DELETE FROM links WHERE system = ? AND entity = ? AND key = ?');
+  const addIdentity = db.prepare(
+    `INSERT OR IGNORE INTO identities (entity, alternative, value, record) VALUES (?, ?, ?, ?)`,
+  );
+  const removeIdentity = db.prepare(
+    'DELETE FROM identities WHERE entity = ? AND alternative = ? AND value = ? AND record = ?',
+  );
+  return ({ links, identities }) => {
+    for (const { system, entity, key } of links?.remove ?? []) {
+      removeLink.run(names.code(system), names.code(entity), key);
+    }
+    // In key order, because neighbours share a page; a key's last link stands.
+    const added = [...(links?.add ?? [])].sort((a, b) => order(a.key, b.key));
+    for (const { system, entity, key, record } of added) {
+      addLink.run(names.code(system), names.code(entity), key, record);
+    }
+    for (const { entity, alternative, value, record } of identities?.remove ?? []) {
+      removeIdentity.run(names.code(entity), alternative, value, record);
+    }
+    const known = [...(identities?.add ?? [])].sort((a, b) => order(a.value, b.value));
+    for (const { entity, alternative, value, record } of known) {
+      addIdentity.run(names.code(entity), alternative, value, record);
+    }
+  };
+}
+
+const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
+function openOutboxWrites({ db, names, tallies, oldest }: Store): Apply {
+  const add = openOutboxAdd(db, names.code);
+  const release = db.prepare('UPDATE outbox SET waits = NULL WHERE system = ? AND waits = ?');
+  const wait = db.prepare('UPDATE outbox SET waits = ? WHERE seq = ?');
+  const send = db.prepare('UPDATE outbox SET batch = ?, sent = ?, attempts = ? WHERE seq = ?');
+  const remove = db.prepare('DELETE FROM outbox WHERE seq = ? RETURNING system');
+  remove.setReturnArrays(true);
+  return ({ outbox }) => {
+    if (outbox === undefined) return;
+    for (const entry of outbox.add) {
+      const known = entry.seq < tallies.get('next', 'seq');
+      tallies.raise('next', 'seq', entry.seq + 1);
+      if (entry.seq < (oldest.get(entry.system) ?? 0)) oldest.set(entry.system, entry.seq);
+      if (add(entry, known)) tallies.add('outbox', entry.system, 1);
+    }
+    for (const { system, record } of outbox.release) release.run(names.code(system), record);
+    for (const { seq, waits } of outbox.wait) wait.run(waits, seq);
+    for (const { batch, sent, attempts, seq } of outbox.send) {
+      send.run(batch, encodeSent(sent), attempts, seq);
+    }
+    for (const seq of outbox.remove) {
+      const row = remove.get(seq) as unknown as [number] | undefined;
+      if (row !== undefined) tallies.add('outbox', names.name(row[0]), -1);
+    }
+  };
+}
+
+/** Adds or replaces an entry; true when it is new. */
+function openOutboxAdd(
+  db: DatabaseSync,
+  code: (name: string) => number,
+): (entry: OutboxEntry, known: boolean) => boolean {
+  const insert = db.prepare(
+    `INSERT INTO outbox (record, since, origin, txn, batch, attempts, sent, seq, system, entity)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const update = db.prepare(
+    `UPDATE outbox SET record = ?, since = ?, origin = ?, txn = ?, batch = ?, attempts = ?,
+       sent = ?, waits = NULL WHERE seq = ?`,
+  );
+  return (entry, known) => {
+    const { record, since, transaction, batch, attempts, seq } = entry;
+    const origin = code(entry.origin);
+    const sent = encodeSent(entry.sent);
+    if (known) {
+      const done = update.run(record, since, origin, transaction, batch, attempts, sent, seq);
+      if (done.changes === 1) return false;
+    }
+    const owner = [code(entry.system), code(entry.entity)] as const;
+    insert.run(record, since, origin, transaction, batch, attempts, sent, seq, ...owner);
+    return true;
+  };
+}
+
+function openDeskWrites(store: Store): Apply {
+  const { db, names, tallies } = store;
+  const putJournal = openJournalPut(store);
+  const putParked = openParkedPut(store);
+  const close = db.prepare(
+    `UPDATE journal SET state = 'resolved', data = json_set(data, '$.state', 'resolved')
+     WHERE id = ? AND state = 'open' RETURNING entity`,
+  );
+  const removeParked = db.prepare('DELETE FROM parked WHERE id = ? RETURNING reason');
+  return ({ journal, closed, parked }) => {
+    for (const entry of journal ?? []) putJournal(entry);
+    for (const id of closed ?? []) {
+      const row = close.get(id);
+      if (row !== undefined) tallies.add('open', names.name(Number(row.entity)), -1);
+    }
+    for (const id of parked?.remove ?? []) {
+      const row = removeParked.get(id);
+      if (row !== undefined) tallies.add('parked', String(row.reason), -1);
+    }
+    for (const item of parked?.put ?? []) putParked(item);
+  };
+}
+
+function openJournalPut({ db, names, tallies }: Store): (entry: JournalEntry) => void {
+  const before = db.prepare(`SELECT 1 FROM journal WHERE id = ? AND state = 'open'`);
+  const put = db.prepare(
+    'INSERT OR REPLACE INTO journal (id, entity, record, state, data) VALUES (?, ?, ?, ?, ?)',
+  );
+  return (entry) => {
+    const { id, entity, record, state } = entry;
+    const wasOpen = id < tallies.get('next', 'case') && before.get(id) !== undefined;
+    tallies.raise('next', 'case', id + 1);
+    tallies.add('open', entity, Number(state === 'open') - Number(wasOpen));
+    put.run(id, names.code(entity), record, state, JSON.stringify(entry));
+  };
+}
+
+function openParkedPut({ db, names, tallies }: Store): (item: Parked) => void {
+  const before = db.prepare('SELECT reason FROM parked WHERE id = ?');
+  const put = db.prepare(
+    `INSERT OR REPLACE INTO parked
+       (id, system, entity, reason, key, waits_entity, waits_key, data)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  return (item) => {
+    const old = item.id < tallies.get('next', 'case') ? before.get(item.id) : undefined;
+    if (old !== undefined) tallies.add('parked', String(old.reason), -1);
+    tallies.add('parked', item.reason, 1);
+    tallies.raise('next', 'case', item.id + 1);
+    const row = item.kind === 'row' ? item : null;
+    put.run(
+      item.id,
+      names.code(item.system),
+      names.code(item.entity),
+      item.reason,
+      row?.key ?? null,
+      row?.waits ? names.code(row.waits.entity) : null,
+      row?.waits?.key ?? null,
+      JSON.stringify(item),
+    );
+  };
+}

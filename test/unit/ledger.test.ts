@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type MemoryLedger, openMemoryLedger } from '../../src/ledger/memory.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
+import { describeLedger } from './ledger-contract.ts';
+import { record } from './ledger-fixtures.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'carrick-ledger-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+let count = 0;
+
+describeLedger('a ledger in SQLite', () => {
+  const path = join(directory, `${++count}.db`);
+  return {
+    open: () => openSqliteLedger(path),
+    async again(ledger) {
+      await ledger[Symbol.asyncDispose]();
+      return openSqliteLedger(path);
+    },
+  };
+});
+
+describeLedger('a ledger in memory', () => ({
+  open: async () => openMemoryLedger(),
+  again: async (ledger) => (ledger as MemoryLedger).crash(),
+}));
+
+describe('the ledger in memory', () => {
+  test('a crash keeps what was committed and nothing else', async () => {
+    const gates: (() => void)[] = [];
+    const ledger = openMemoryLedger(() => new Promise((resolve) => gates.push(resolve)));
+    const first = ledger.commit({ records: [record(1)] });
+    await new Promise(setImmediate);
+    gates.shift()?.();
+    await first;
+    const second = ledger.commit({ records: [record(2)] });
+    await new Promise(setImmediate);
+    const after = ledger.crash();
+    gates.shift()?.();
+    await expect(second).rejects.toMatchObject({ code: 'ledger.closed' });
+    await expect(ledger.find({})).rejects.toMatchObject({ code: 'ledger.closed' });
+    expect((await after.find({ records: [1, 2] })).records).toEqual([record(1), null]);
+  });
+
+  test('a commit that fails takes along those that were called meanwhile', async () => {
+    const disk = { full: true };
+    const ledger = openMemoryLedger(async () => {
+      if (disk.full) throw new Error('full');
+    });
+    const both = [1, 2].map((id) => ledger.commit({ records: [record(id)] }));
+    for (const commit of both) await expect(commit).rejects.toThrow('full');
+    disk.full = false;
+    await ledger.commit({ records: [record(2)] });
+    expect((await ledger.find({ records: [1, 2] })).records).toEqual([null, record(2)]);
+  });
+
+  test('gives out what cannot be changed', async () => {
+    const ledger = openMemoryLedger();
+    await ledger.commit({ records: [record(1)] });
+    const [state] = (await ledger.find({ records: [1] })).records;
+    expect(() => Object.assign(state!.views, { erp: null })).toThrow(TypeError);
+  });
+});
