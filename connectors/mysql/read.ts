@@ -1,0 +1,152 @@
+import type { Chunk, ChunkRequest } from '../../src/contract/source.ts';
+import { halt } from '../../src/errors.ts';
+import { rowKey, type Value } from '../../src/model/value.ts';
+import type { MysqlOptions } from './config.ts';
+import { describeTables, type MysqlTable, quoteTable } from './describe.ts';
+import { asCarrickError } from './errors.ts';
+import { lazySession, type Session, type TextRow } from './session.ts';
+import { canonical, literal, type MysqlColumn, quoteName, selected } from './types.ts';
+
+/** Reads keyset chunks on a connection of its own. */
+export interface TableReader extends AsyncDisposable {
+  /** See `Source.read`: one autocommitted SELECT, so its rows are of one moment. */
+  read(request: ChunkRequest): Promise<Chunk>;
+}
+
+export function tableReader(options: MysqlOptions): TableReader {
+  const lazy = lazySession(options);
+  const known = new Map<string, MysqlTable>();
+  return {
+    async read(request) {
+      try {
+        const session = await lazy.get();
+        const { name } = request.table;
+        // Described anew when its reading starts: columns may have changed since the last time.
+        const table =
+          (request.after === null ? undefined : known.get(name)) ??
+          (await existing(session, options.database, name));
+        known.set(name, table);
+        return await readChunk(session, options.database, table, request);
+      } catch (error) {
+        await lazy.reset();
+        throw asCarrickError(error, 'source');
+      }
+    },
+    [Symbol.asyncDispose]: () => lazy[Symbol.asyncDispose](),
+  };
+}
+
+async function existing(session: Session, database: string, name: string): Promise<MysqlTable> {
+  const [table] = await describeTables(session, database, [name]);
+  if (table !== undefined) return table;
+  throw halt(
+    'source.refused',
+    `table ${name} does not exist, or this account may not read it`,
+    'Correct the table in the mapping, or grant SELECT on it.',
+  );
+}
+
+export async function readChunk(
+  session: Session,
+  database: string,
+  table: MysqlTable,
+  request: ChunkRequest,
+): Promise<Chunk> {
+  const columns = columnsOf(table, request.table.columns);
+  const key = columnsOf(table, request.table.key);
+  const from = `SELECT ${columns.map(selected).join(', ')} FROM ${quoteTable(table.name, database)}`;
+  const keyOf = pick(request.table.columns, request.table.key);
+  const decode = decoder(columns);
+  if (request.keys !== undefined) {
+    if (request.keys.length === 0) return { rows: [], next: null };
+    const rows = await session.rows(`${from} WHERE ${keyIn(key, request.keys)}`);
+    // A collation finds more than the keys that were named: `A` for `a`.
+    const wanted = new Set(request.keys.map(rowKey));
+    return { rows: rows.map(decode).filter((row) => wanted.has(rowKey(keyOf(row)))), next: null };
+  }
+  const after = request.after === null ? '' : `WHERE ${keyAfter(key, request.after)}`;
+  const order = key.map(ordering).join(', ');
+  const rows = await session.rows(`${from} ${after} ORDER BY ${order} LIMIT ${request.limit}`);
+  const decoded = rows.map(decode);
+  const last = decoded.at(-1);
+  return {
+    rows: decoded,
+    next: last === undefined || rows.length < request.limit ? null : keyOf(last),
+  };
+}
+
+/** The named columns of a table, in the order of `names`. */
+export function columnsOf(table: MysqlTable, names: readonly string[]): MysqlColumn[] {
+  return names.map((name) => {
+    const column = table.columns.find((candidate) => candidate.name === name);
+    if (column !== undefined) return column;
+    throw halt(
+      'mysql.column',
+      `table ${table.name} has no column ${name}`,
+      'Correct the mapping, or bring the column back, and start again.',
+    );
+  });
+}
+
+/** Makes canonical values of a row of {@link selected} columns. */
+export function decoder(columns: readonly MysqlColumn[]): (row: TextRow) => Value[] {
+  const decoders = columns.map(canonical);
+  return (row) => row.map((text, at) => (text === null ? null : decoders[at]!(text)));
+}
+
+/** The cells of `wanted` out of a row of `all`. */
+export function pick(
+  all: readonly string[],
+  wanted: readonly string[],
+): (row: readonly Value[]) => Value[] {
+  const places = wanted.map((name) => all.indexOf(name));
+  return (row) => places.map((place) => row[place]!);
+}
+
+/** Rows whose columns equal one of `tuples`; both products turn it into ranges of an index. */
+export function keyIn(
+  columns: readonly MysqlColumn[],
+  tuples: readonly (readonly Value[])[],
+): string {
+  const [only] = columns;
+  if (columns.length === 1 && only !== undefined) {
+    return `${quoteName(only.name)} IN (${tuples.map(([v]) => literal(only, v!)).join(', ')})`;
+  }
+  return tuples.map((tuple) => `(${keyEquals(columns, tuple)})`).join(' OR ');
+}
+
+export function keyEquals(columns: readonly MysqlColumn[], tuple: readonly Value[]): string {
+  return columns
+    .map((column, at) => `${quoteName(column.name)} = ${literal(column, tuple[at]!)}`)
+    .join(' AND ');
+}
+
+/**
+ * Rows after `key` in the order of {@link ordering}. A unique key has no two values that its
+ * collation calls equal, and comparing and ordering use the same collation: nothing is skipped or
+ * met twice. Spelled out, because neither product uses an index for `(a, b) > (x, y)`.
+ */
+function keyAfter(columns: readonly MysqlColumn[], key: readonly Value[]): string {
+  return columns
+    .map((column, at) => {
+      const before = columns.slice(0, at);
+      const greater = `${ordering(column)} > ${orderingLiteral(column, key[at]!)}`;
+      const terms = [...(at === 0 ? [] : [keyEquals(before, key)]), greater];
+      return `(${terms.join(' AND ')})`;
+    })
+    .join(' OR ');
+}
+
+/** ENUM and SET sort by number but compare with text as text: these go by their UTF-8 bytes. */
+const sortsByNumber = ({ dataType }: MysqlColumn): boolean =>
+  dataType === 'enum' || dataType === 'set';
+
+function ordering(column: MysqlColumn): string {
+  const name = quoteName(column.name);
+  return sortsByNumber(column) ? `HEX(CONVERT(${name} USING utf8mb4))` : name;
+}
+
+function orderingLiteral(column: MysqlColumn, value: Value): string {
+  const text = literal(column, value);
+  return sortsByNumber(column) ? `HEX(${text})` : text;
+}

@@ -1,0 +1,121 @@
+import mysql from 'mysql2/promise';
+import type { MysqlOptions } from './config.ts';
+
+/** What a statement that writes says it did. */
+export interface Written {
+  /** Rows that the statement found, changed or not. */
+  readonly affectedRows: number;
+  readonly changedRows: number;
+  /** First generated AUTO_INCREMENT value of the statement. */
+  readonly insertId: number | string;
+}
+
+/** Rows as the server's own UTF-8 text, in the order of the select list. */
+export type TextRow = (string | null)[];
+
+/** One logged-in connection; it throws what mysql2 throws (see errors.ts for the meaning). */
+export interface Session extends AsyncDisposable {
+  readonly mariadb: boolean;
+  /** Statements longer than this many bytes are not taken by the server. */
+  readonly maxPacket: number;
+  /** Distance between the keys that one insert generates. */
+  readonly keyStep: number;
+  rows(sql: string, values?: readonly unknown[]): Promise<TextRow[]>;
+  run(sql: string, values?: readonly unknown[]): Promise<Written>;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Longer than any lock wait: a server that says nothing for so long is as good as gone. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+/** The server drops a session after this idle time, so a vanished host frees its locks. */
+const IDLE_LIMIT_S = 60;
+const REOPEN_AFTER_MS = (IDLE_LIMIT_S * 1000) / 2;
+
+/**
+ * Strict, so that nothing is cut or replaced silently; without NO_ZERO_DATE and
+ * NO_AUTO_VALUE_ON_ZERO's absence, since a zero date or key that a column holds must be writable
+ * as it was read; without NO_BACKSLASH_ESCAPES, on which quoting relies.
+ */
+const SQL_MODE =
+  'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';
+
+const PREAMBLE = [
+  'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+  `SET autocommit = 1, time_zone = '+00:00', sql_mode = '${SQL_MODE}', sql_safe_updates = 0,
+   innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, wait_timeout = ${IDLE_LIMIT_S}`,
+];
+
+export async function openSession(options: MysqlOptions): Promise<Session> {
+  const connection = await mysql.createConnection({
+    ...options,
+    charset: 'utf8mb4',
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    rowsAsArray: true,
+    // The server's own text: nothing passes through a Date or a double (invariant 9). JSON columns
+    // are declared as binary on the wire, so the character set is named here.
+    typeCast: (field) => field.string('utf8'),
+  });
+  // The next statement reports what happened to an idle connection.
+  connection.on('error', () => {});
+  const rows = async (sql: string, values?: readonly unknown[]): Promise<TextRow[]> =>
+    (await connection.query(statement(sql, values)))[0] as TextRow[];
+  try {
+    for (const sql of PREAMBLE) await connection.query(statement(sql));
+    const [facts] = await rows(
+      'SELECT VERSION(), @@max_allowed_packet, @@auto_increment_increment',
+    );
+    const [version, maxPacket, keyStep] = facts!;
+    return {
+      mariadb: /mariadb/i.test(version!),
+      maxPacket: Number(maxPacket),
+      keyStep: Number(keyStep),
+      rows,
+      run: async (sql, values) =>
+        (await connection.query(statement(sql, values)))[0] as mysql.ResultSetHeader,
+      [Symbol.asyncDispose]: async () => connection.destroy(),
+    };
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  }
+}
+
+function statement(sql: string, values?: readonly unknown[]): mysql.QueryOptions {
+  const text = { sql, timeout: STATEMENT_TIMEOUT_MS };
+  return values === undefined ? text : { ...text, values: [...values] };
+}
+
+/** A session that is opened at first use, and again after a failure or a long rest. */
+export interface LazySession extends AsyncDisposable {
+  get(): Promise<Session>;
+  /** Closes the connection, if there is one: what it had open is rolled back. */
+  reset(): Promise<void>;
+}
+
+export function lazySession(options: MysqlOptions): LazySession {
+  let session: Promise<Session> | null = null;
+  let usedAt = 0;
+  const reset = async (): Promise<void> => {
+    const closing = session;
+    session = null;
+    await closing?.then(
+      (open) => open[Symbol.asyncDispose](),
+      () => {},
+    );
+  };
+  return {
+    async get() {
+      if (performance.now() - usedAt > REOPEN_AFTER_MS) await reset();
+      usedAt = performance.now();
+      session ??= openSession(options);
+      try {
+        return await session;
+      } catch (error) {
+        session = null;
+        throw error;
+      }
+    },
+    reset,
+    [Symbol.asyncDispose]: reset,
+  };
+}
