@@ -101,7 +101,10 @@ export interface LedgerCommit {
     readonly wait: readonly { readonly seq: number; readonly waits: RecordId }[];
   };
   readonly batches?: readonly { readonly system: string; readonly batch: number }[];
+  /** New entries, and whole replacements of entries with the same id. */
   readonly journal?: readonly JournalEntry[];
+  /** Open journal entries that are resolved from now on. */
+  readonly closed?: readonly number[];
   readonly parked?: { readonly put: readonly Parked[]; readonly remove: readonly number[] };
 }
 
@@ -224,6 +227,13 @@ export interface LedgerDesk {
   parkedOne(id: number): Promise<Parked | null>;
   /** Rows that wait for the row `key` of `entity` in `system`. */
   waitingFor(link: LinkKey): Promise<ParkedRow[]>;
+  /** Records linked to rows of `entity` in `system`, in key order after `afterKey` (null: all). */
+  linked(
+    system: string,
+    entity: string,
+    afterKey: string | null,
+    limit: number,
+  ): Promise<RecordState[]>;
   counts(): Promise<LedgerCounts>;
 }
 

@@ -65,4 +65,10 @@ export interface Chunk {
   readonly rows: readonly (readonly Cell[])[];
   /** Key of the last row, null when the table ended here. */
   readonly next: readonly Value[] | null;
+  /**
+   * Transactions (`Transaction.visibility`) that the reading could not see yet. Where a commit gets
+   * into the log before others can see it (PostgreSQL, longest with synchronous replicas), a chunk
+   * that missed a transaction that the stream has already shown is not exact and is read again.
+   */
+  readonly unseen?: readonly string[];
 }

@@ -70,6 +70,8 @@ export interface Transaction {
   readonly changes: readonly Change[];
   /** False while more parts of the same transaction follow in later batches. */
   readonly complete: boolean;
+  /** PostgreSQL's xid; see `Chunk.unseen`. */
+  readonly visibility?: string;
 }
 
 /** What a source hands over at once: bounded in rows and bytes, empty as a heartbeat. */

@@ -50,3 +50,6 @@ export interface Flips {
   /** The value each field had before its last change, by field ordinal. */
   readonly was: Readonly<Record<number, Value>>;
 }
+
+/** The unit that stands for the whole record: deletes, floods and flips hold it. */
+export const RECORD_UNIT = '(record)';

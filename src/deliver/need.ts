@@ -1,0 +1,63 @@
+import type { Entity, Lens } from '../contract/entity.ts';
+import type { Sent } from '../contract/ledger.ts';
+import { RECORD_UNIT, type RecordState, type SystemView } from '../model/record.ts';
+import type { Cell } from '../model/value.ts';
+
+/** What it takes to bring one system up to a record; null when it is there already. */
+export interface Need {
+  readonly op: Sent['op'];
+  /** Ordinals of the fields that are written. */
+  readonly fields: readonly number[];
+}
+
+/**
+ * Compares the record with the system's view. Fields of a held unit are left alone on both sides,
+ * and so is a value that the system is known to store differently (invariant 5).
+ */
+export function needOf(entity: Entity, lens: Lens, record: RecordState): Need | null {
+  if (record.held?.[RECORD_UNIT] !== undefined) return null;
+  const view = record.views[lens.system];
+  if (view === undefined) return record.deleted === null ? insertNeed(entity, lens, record) : null;
+  if (view.status === 'unlinked') return null;
+  if (record.deleted !== null) {
+    const kind = lens.deletion.kind;
+    return kind === 'propagate' || kind === 'soft' ? { op: 'delete', fields: [] } : null;
+  }
+  const fields: number[] = [];
+  for (let f = 0; f < entity.fields.length; f++) {
+    if (lens.writes[f] && behind(entity, record, view, f)) fields.push(f);
+  }
+  return fields.length === 0 ? null : { op: 'update', fields };
+}
+
+function behind(entity: Entity, record: RecordState, view: SystemView, f: number): boolean {
+  const value = record.values[f] ?? null;
+  const held = view.values[f] ?? null;
+  if (held === value) return false;
+  if (view.represents !== null && view.represents[f] === value) return false;
+  return !isHeld(entity, record, f);
+}
+
+function isHeld(entity: Entity, record: RecordState, f: number): boolean {
+  if (record.held === null) return false;
+  const unit = entity.units[entity.unitOf[f] ?? -1];
+  return unit !== undefined && record.held[unit.name] !== undefined;
+}
+
+function insertNeed(entity: Entity, lens: Lens, record: RecordState): Need | null {
+  if (Object.values(record.views).every((view) => view.status !== 'linked')) return null;
+  const fields: number[] = [];
+  for (let f = 0; f < entity.fields.length; f++) {
+    if (lens.writes[f] && !isHeld(entity, record, f)) fields.push(f);
+  }
+  if (fields.length === 0) return null;
+  const cells = lens.write(only(record.values, fields));
+  return lens.admits(cells) ? { op: 'insert', fields } : null;
+}
+
+/** The values of some fields; the others stay untold. */
+export function only(values: readonly Cell[], fields: readonly number[]): Cell[] {
+  const cells: Cell[] = new Array(values.length).fill(undefined);
+  for (const f of fields) cells[f] = values[f];
+  return cells;
+}

@@ -1,0 +1,211 @@
+import type { RowWrite, TableWrite } from '../contract/applier.ts';
+import type { Entity, Lens } from '../contract/entity.ts';
+import type { OutboxEntry, Sent } from '../contract/ledger.ts';
+import type { RecordId, RecordState } from '../model/record.ts';
+import { type Cell, rowKeyValues, type Value } from '../model/value.ts';
+import { type Need, needOf, only } from './need.ts';
+
+/** One decided write of a batch. */
+export interface Delivery {
+  readonly entry: OutboxEntry;
+  readonly entity: Entity;
+  readonly lens: Lens;
+  readonly record: RecordState;
+  readonly need: Need;
+  readonly sent: Sent;
+  /** Records whose row key in the target it needs. */
+  readonly parents: readonly RecordId[];
+}
+
+export interface Plan {
+  readonly deliveries: readonly Delivery[];
+  /** Entries whose system has caught up by itself. */
+  readonly idle: readonly OutboxEntry[];
+  /** Entries that have to wait until a parent has a row in the target. */
+  readonly blocked: readonly { readonly entry: OutboxEntry; readonly waits: RecordId }[];
+}
+
+/** The row key of a record in the target, or null when it has none yet. */
+export type KeyOf = (record: RecordId) => string | null;
+
+/** Decides what each entry takes now. Pure. `keyOf` knows the parents' keys in the target. */
+export function plan(
+  entries: readonly OutboxEntry[],
+  recordOf: (id: RecordId) => RecordState | null,
+  entityOf: (name: string) => Entity | undefined,
+  keyOf: KeyOf,
+): Plan {
+  const wanted: Delivery[] = [];
+  const idle: OutboxEntry[] = [];
+  for (const entry of entries) {
+    const record = recordOf(entry.record);
+    const entity = entityOf(entry.entity);
+    const lens = entity?.lenses.get(entry.system);
+    if (record === null || entity === undefined || lens === undefined) {
+      idle.push(entry);
+      continue;
+    }
+    const need = needOf(entity, lens, record);
+    if (need === null) {
+      idle.push(entry);
+      continue;
+    }
+    const sent: Sent = { op: need.op, values: only(record.values, need.fields) };
+    const parents = parentsOf(entity, sent.values);
+    wanted.push({ entry, entity, lens, record, need, sent, parents });
+  }
+  return { ...splitBlocked(wanted, keyOf), idle };
+}
+
+/** A child whose parent has no row yet waits, unless the parent is inserted by the same batch. */
+function splitBlocked(wanted: readonly Delivery[], keyOf: KeyOf): Omit<Plan, 'idle'> {
+  const blocked = new Map<RecordId, { entry: OutboxEntry; waits: RecordId }>();
+  const inserting = new Set(wanted.filter((d) => d.need.op === 'insert').map((d) => d.record.id));
+  for (let before = -1; before !== blocked.size; ) {
+    before = blocked.size;
+    for (const delivery of wanted) {
+      if (blocked.has(delivery.record.id)) continue;
+      const waits = delivery.parents.find((parent) => {
+        if (keyOf(parent) !== null) return false;
+        return !inserting.has(parent) || blocked.has(parent);
+      });
+      if (waits !== undefined) blocked.set(delivery.record.id, { entry: delivery.entry, waits });
+    }
+  }
+  const deliveries = wanted.filter((delivery) => !blocked.has(delivery.record.id));
+  return { deliveries, blocked: [...blocked.values()] };
+}
+
+export function parentsOf(entity: Entity, values: readonly Cell[]): RecordId[] {
+  const parents: RecordId[] = [];
+  for (const [f, field] of entity.fields.entries()) {
+    const value = values[f];
+    if (field.ref !== null && value !== undefined && value !== null) parents.push(Number(value));
+  }
+  return parents;
+}
+
+/** One statement's worth of deliveries, with the write that carries them. */
+export interface Group {
+  readonly write: TableWrite;
+  readonly deliveries: readonly Delivery[];
+}
+
+/**
+ * Groups the deliveries that can be written now by what they write: inserts and updates first, in
+ * the order parents need, deletes of children before those of parents.
+ */
+export function groupWrites(deliveries: readonly Delivery[], keyOf: KeyOf): Group[] {
+  const groups = new Map<string, { write: TableWrite; rows: RowWrite[]; deliveries: Delivery[] }>();
+  for (const delivery of deliveries) {
+    const { shape, row } = rowWrite(delivery, keyOf);
+    const name = [shape.op, shape.table, ...shape.columns, '|', ...shape.compare].join('\u0000');
+    let group = groups.get(name);
+    if (group === undefined) {
+      const rows: RowWrite[] = [];
+      group = { write: { ...shape, rows }, rows, deliveries: [] };
+      groups.set(name, group);
+    }
+    group.rows.push(row);
+    group.deliveries.push(delivery);
+  }
+  return [...groups.values()];
+}
+
+function rowWrite(
+  delivery: Delivery,
+  keyOf: KeyOf,
+): { shape: Omit<TableWrite, 'rows'>; row: RowWrite } {
+  const { lens, need } = delivery;
+  if (need.op === 'insert') return insertWrite(delivery, keyOf);
+  const expected = expectedCells(delivery, keyOf);
+  const key = rowKeyValues(delivery.record.views[lens.system]?.key ?? '', lens.table.key.length);
+  return need.op === 'delete'
+    ? deleteWrite(lens, key, expected)
+    : updateWrite(delivery, key, expected, keyOf);
+}
+
+function updateWrite(delivery: Delivery, key: Value[], expected: readonly Cell[], keyOf: KeyOf) {
+  const { entity, lens, need } = delivery;
+  const wanted = lens.write(withKeys(entity, delivery.sent.values, keyOf));
+  const columns = new Set(need.fields.flatMap((f) => lens.columnsOf[f] ?? []));
+  const guarded = new Set(columns);
+  for (const f of need.fields) {
+    const unit = entity.units[entity.unitOf[f] ?? -1];
+    for (const g of unit?.fields ?? []) {
+      for (const column of lens.columnsOf[g] ?? []) guarded.add(column);
+    }
+  }
+  const written = [...columns].filter((column) => wanted[column] !== undefined);
+  const compared = [...guarded].filter((column) => expected[column] !== undefined);
+  return {
+    shape: shapeOf(lens, 'update', written, compared),
+    row: { key, values: cellsAt(wanted, written), expect: cellsAt(expected, compared) },
+  };
+}
+
+/** Deleting takes everything that the row is known to hold as its condition (invariant 3). */
+function deleteWrite(lens: Lens, key: Value[], expected: readonly Cell[]) {
+  const compared = expected.flatMap((cell, column) => (cell === undefined ? [] : [column]));
+  const { deletion } = lens;
+  const expect = cellsAt(expected, compared);
+  if (deletion.kind === 'soft') {
+    const shape = shapeOf(lens, 'update', [deletion.column], compared);
+    return { shape, row: { key, values: [deletion.value], expect } };
+  }
+  return { shape: shapeOf(lens, 'delete', [], compared), row: { key, values: [], expect } };
+}
+
+function insertWrite({ entity, lens, sent }: Delivery, keyOf: KeyOf) {
+  const cells = lens.write(withKeys(entity, sent.values, keyOf));
+  for (const { column, value } of lens.onInsert) cells[column] ??= value;
+  const written = cells.flatMap((cell, column) => (cell === undefined ? [] : [column]));
+  const names = lens.table.columns;
+  const keyAt = lens.table.key.map((name) => names.indexOf(name));
+  const key = keyAt.map((column) => cells[column]);
+  const given = key.every((cell) => cell !== undefined && cell !== null);
+  const guards = lens.guards
+    .filter((guard) => guard.every((column) => (cells[column] ?? null) !== null))
+    .map((guard) => guard.map((column) => names[column] ?? ''));
+  return {
+    shape: { ...shapeOf(lens, 'insert', written, []), guards },
+    row: { key: given ? (key as Value[]) : null, values: cellsAt(cells, written), expect: [] },
+  };
+}
+
+const shapeOf = (
+  lens: Lens,
+  op: TableWrite['op'],
+  columns: readonly number[],
+  compare: readonly number[],
+): Omit<TableWrite, 'rows'> => ({
+  op,
+  table: lens.table.name,
+  key: lens.table.key,
+  columns: columns.map((column) => lens.table.columns[column] ?? ''),
+  compare: compare.map((column) => lens.table.columns[column] ?? ''),
+  guards: [],
+});
+
+const cellsAt = (cells: readonly Cell[], columns: readonly number[]): Value[] =>
+  columns.map((column) => cells[column] ?? null);
+
+/** What the target's row is known to hold: the view through the lens, exact content on top. */
+function expectedCells({ entity, lens, record }: Delivery, keyOf: KeyOf): Cell[] {
+  const view = record.views[lens.system];
+  const cells = lens.write(withKeys(entity, view?.values ?? [], keyOf));
+  for (const [column, content] of Object.entries(view?.raw ?? {})) {
+    const at = lens.table.columns.indexOf(column);
+    if (at >= 0) cells[at] = content;
+  }
+  return cells;
+}
+
+/** References as the target spells them: record ids become the parents' row keys. */
+function withKeys(entity: Entity, values: readonly Cell[], keyOf: KeyOf): readonly Cell[] {
+  if (entity.fields.every((field) => field.ref === null)) return values;
+  return values.map((value, f) => {
+    if (entity.fields[f]?.ref == null || value === undefined || value === null) return value;
+    return keyOf(Number(value)) ?? undefined;
+  });
+}

@@ -1,0 +1,69 @@
+import type { Outcome } from '../contract/applier.ts';
+import type { JournalEntry, Parked } from '../contract/ledger.ts';
+import type { Source } from '../contract/source.ts';
+import type { SourceBatch } from '../model/change.ts';
+import type { Position } from '../model/position.ts';
+import type { Micros } from '../model/value.ts';
+
+/** What the pipeline tells of itself; one call a batch, never one a row. */
+export interface Report {
+  /** A loop went round: alive means moving (invariant 11). */
+  moved(system: string, side: 'source' | 'target'): void;
+  retrying(
+    system: string,
+    side: 'source' | 'target',
+    error: unknown,
+    attempt: number,
+    seconds: number,
+  ): void;
+  halted(system: string, side: 'source' | 'target', error: unknown): void;
+  stopped(system: string, side: 'source' | 'target'): void;
+  following(system: string, position: Position, source: Source, loaded: boolean): void;
+  decided(
+    system: string,
+    batch: SourceBatch,
+    units: readonly UnitRows[],
+    decided: DecidedRows,
+    chunk: ChunkRows | null,
+  ): void;
+  released(decided: DecidedRows): void;
+  target(system: string, news: TargetNews): void;
+}
+
+export type TargetNews =
+  | { readonly kind: 'delivering' | 'idle' }
+  | {
+      readonly kind: 'applied';
+      readonly batch: number;
+      readonly rows: readonly AppliedRow[];
+      readonly seconds: number;
+    };
+
+export interface AppliedRow {
+  readonly entity: string;
+  readonly operation: 'insert' | 'update' | 'delete';
+  readonly origin: string;
+  readonly since: Micros;
+  readonly outcome: Outcome['kind'];
+}
+
+export interface UnitRows {
+  readonly echo: unknown;
+  readonly events: readonly {
+    readonly entity: { readonly name: string };
+    readonly cells: unknown;
+  }[];
+}
+
+export interface DecidedRows {
+  readonly journal: readonly JournalEntry[];
+  readonly parked: readonly Parked[];
+  readonly echoes: number;
+}
+
+export interface ChunkRows {
+  readonly table: { readonly name: string };
+  readonly rows: readonly unknown[];
+  readonly rowsSoFar: number;
+  readonly done: boolean;
+}

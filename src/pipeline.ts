@@ -1,0 +1,321 @@
+import { backoffSeconds } from './capture/backoff.ts';
+import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
+import type { Applier } from './contract/applier.ts';
+import type { LinkKey, Parked } from './contract/ledger.ts';
+import type { Source } from './contract/source.ts';
+import type { Decided, Decisions, EchoOf, Extra, Unit } from './decide/decisions.ts';
+import { apply, MAX_BATCH_ENTRIES, prepare, recover } from './decide/deliveries.ts';
+import { CarrickError } from './errors.ts';
+import type { Mark, SourceBatch, TableSpec, Transaction } from './model/change.ts';
+import type { Position } from './model/position.ts';
+import type { Report } from './observe/report.ts';
+import { chunkEvents, parkedEvent, type Routes, rowEvents } from './reconcile/row-event.ts';
+
+/** One system as the pipeline sees it. */
+export interface Participant {
+  readonly system: string;
+  readonly tables: readonly TableSpec[];
+  readonly routes: Routes;
+  openSource(): Promise<Source>;
+  openApplier(): Promise<Applier>;
+}
+
+export interface PipelineParts {
+  readonly instance: string;
+  readonly participants: readonly Participant[];
+  readonly decisions: Decisions;
+  readonly report: Report;
+}
+
+/**
+ * The whole of Carrick: one `follow` loop a source, one `deliver` loop a target, and the ledger
+ * between them. Returns when `stop` was aborted and every loop has ended; a loop that must halt
+ * leaves the others running, because a system that is down holds nobody else back.
+ */
+export async function runPipeline(parts: PipelineParts, stop: AbortSignal): Promise<void> {
+  await Promise.all(
+    parts.participants.flatMap((participant) => {
+      const { system } = participant;
+      const loaded = Promise.withResolvers<void>();
+      stop.addEventListener('abort', () => loaded.resolve(), { once: true });
+      const following = forever(parts, system, 'source', stop, (moving) =>
+        follow(parts, participant, loaded.resolve, moving, stop),
+      );
+      const delivering = loaded.promise.then(() =>
+        forever(parts, system, 'target', stop, (moving) =>
+          deliver(parts, participant, moving, stop),
+        ),
+      );
+      return [following, delivering];
+    }),
+  );
+}
+
+/** Runs one loop again and again until told to stop; waits longer after each failure in a row. */
+async function forever(
+  { report }: PipelineParts,
+  system: string,
+  side: 'source' | 'target',
+  stop: AbortSignal,
+  loop: (moving: () => void) => Promise<void>,
+): Promise<void> {
+  for (let attempt = 0; !stop.aborted; ) {
+    try {
+      await loop(() => {
+        attempt = 0;
+        report.moved(system, side);
+      });
+    } catch (error) {
+      if (stop.aborted) break;
+      if (error instanceof CarrickError && error.disposition === 'retry') {
+        attempt += 1;
+        const seconds = backoffSeconds(attempt, Math.random());
+        report.retrying(system, side, error, attempt, seconds);
+        await pause(seconds, stop);
+      } else {
+        report.halted(system, side, error);
+        return;
+      }
+    }
+  }
+  report.stopped(system, side);
+}
+
+/**
+ * capture → normalize → reconcile → ledger.commit → settle. The position is released only when the
+ * commit that covers it is on disk (invariant 1).
+ */
+async function follow(
+  parts: PipelineParts,
+  participant: Participant,
+  loaded: () => void,
+  moving: () => void,
+  stop: AbortSignal,
+): Promise<void> {
+  const { decisions, report } = parts;
+  const { system } = participant;
+  await using source = await participant.openSource();
+  const start = await startingPoint(decisions, system, source);
+  await using snapshot = snapshotOf(parts, participant, source);
+  const echoes = echoReader(parts, system);
+  report.following(system, start, source, snapshot.done);
+  if (snapshot.done) loaded();
+  snapshot.pump();
+  for await (const batch of source.tail(start)) {
+    const { units, chunk } = await unitsOf(participant, batch, echoes, snapshot);
+    const decided = await decisions.decide(
+      units,
+      { system, state: stateAfter(decisions, system, batch, chunk) },
+      setAside(participant, batch.transactions),
+    );
+    source.settle(batch.position);
+    if (chunk !== null) snapshot.committed(chunk);
+    report.decided(system, batch, units, decided, chunk);
+    if (decided.due.length > 0) await releaseWaiting(parts, decided.due);
+    if (snapshot.done) loaded();
+    snapshot.pump();
+    moving();
+    if (stop.aborted) return;
+  }
+}
+
+/**
+ * outbox → plan → freeze in the ledger → one target transaction. Confirmation comes from the
+ * target's own log, in `follow`.
+ */
+async function deliver(
+  parts: PipelineParts,
+  { system, openApplier }: Participant,
+  moving: () => void,
+  stop: AbortSignal,
+): Promise<void> {
+  const { decisions, report } = parts;
+  await using applier = await openApplier();
+  let number = decisions.ledger.head().batches[system] ?? 0;
+  number = await recover(decisions, system, applier, number);
+  const bell = decisions.bells.get(system);
+  report.target(system, { kind: 'delivering' });
+  while (!stop.aborted) {
+    const batch = await prepare(decisions, system, number + 1);
+    moving();
+    if (batch === null) {
+      report.target(system, { kind: 'idle' });
+      await bell?.wait(5000, stop);
+    } else if (batch !== 'progress') {
+      number = batch.number;
+      const started = performance.now();
+      const { outcomes } = await apply(applier, batch, (applied) => {
+        decisions.generated.set(echoName(system, number), new Map(applied.generated));
+        for (const [{ entry }, outcome] of applied.outcomes) {
+          if (outcome.kind !== 'refused') continue;
+          decisions.refused.set(entry.seq, `${outcome.code}: ${outcome.reason}`);
+        }
+      });
+      const rows = [...outcomes].map(([{ entry, need }, { kind }]) => ({
+        entity: entry.entity,
+        operation: need.op,
+        origin: entry.origin,
+        since: entry.since,
+        outcome: kind,
+      }));
+      const seconds = (performance.now() - started) / 1000;
+      report.target(system, { kind: 'applied', batch: number, rows, seconds });
+    }
+  }
+}
+
+const echoName = (system: string, batch: number): string => `${system}:${batch}`;
+
+async function startingPoint(
+  decisions: Decisions,
+  system: string,
+  source: Source,
+): Promise<Position> {
+  const known = decisions.ledger.head().positions[system];
+  if (known !== undefined) return known.position;
+  const position = await source.start();
+  await decisions.decide([], { system, state: { position, openTransaction: null, snapshots: {} } });
+  return position;
+}
+
+/** A source batch as units to decide, a finished snapshot chunk where it belongs in the log. */
+async function unitsOf(
+  participant: Participant,
+  batch: SourceBatch,
+  echoes: EchoReader,
+  snapshot: Snapshot,
+): Promise<{ units: Unit[]; chunk: SnapshotChunk | null }> {
+  const { system, routes } = participant;
+  const units: Unit[] = [];
+  let chunk: SnapshotChunk | null = null;
+  for (const transaction of batch.transactions) {
+    const { id, committedAt: at, complete } = transaction;
+    const events = rowEvents(transaction, routes);
+    const echo = await echoes(transaction);
+    units.push({ system, transaction: id, at, events, echo, complete });
+    const due = snapshot.after(transaction);
+    if (due === null) continue;
+    chunk = due;
+    const rows = chunkEvents(due.table, due.rows, due.missing, routes, at);
+    const name = `snapshot:${due.table.name}:${due.rowsSoFar}`;
+    units.push({ system, transaction: name, at, events: rows, echo: null, complete: true });
+  }
+  return { units, chunk };
+}
+
+function stateAfter(
+  decisions: Decisions,
+  system: string,
+  batch: SourceBatch,
+  chunk: SnapshotChunk | null,
+) {
+  const before = decisions.ledger.head().positions[system];
+  const last = batch.transactions.at(-1);
+  const open =
+    last === undefined ? (before?.openTransaction ?? null) : last.complete ? null : last.id;
+  return {
+    position: batch.position,
+    openTransaction: open,
+    snapshots: chunk?.progress ?? before?.snapshots ?? {},
+  };
+}
+
+type EchoReader = (transaction: Transaction) => Promise<EchoOf | null>;
+
+/** Finds what our own apply transactions carried; the parts of one share what they have shown. */
+function echoReader({ instance, decisions }: PipelineParts, system: string): EchoReader {
+  let last: EchoOf | null = null;
+  return async ({ mark }) => {
+    if (mark === null || !isDelivery(mark, instance)) return null;
+    if (last?.batch === mark.batch) return last;
+    const { batch } = mark;
+    if (last !== null) decisions.generated.delete(echoName(system, last.batch));
+    const keys = decisions.generated.get(echoName(system, batch)) ?? new Map();
+    const entries = await decisions.ledger.sent(system, batch, MAX_BATCH_ENTRIES);
+    last = { batch, entries, keys, shown: new Set() };
+    return last;
+  };
+}
+
+const isDelivery = (mark: Mark, instance: string): boolean =>
+  mark.instance === instance && mark.lane === 'deliver';
+
+/** Truncates and tables that no longer fit are held for a person (invariant 10). */
+function setAside({ system, routes }: Participant, transactions: readonly Transaction[]): Extra {
+  return (w) => {
+    for (const { changes, committedAt: since } of transactions) {
+      for (const change of changes) {
+        const drifted = change.op === 'drift' && change.detail !== '';
+        if (change.op !== 'truncate' && !drifted) continue;
+        for (const { entity } of routes.get(change.table) ?? []) {
+          const id = w.numbers.case++;
+          const reason = drifted ? 'schema_drift' : 'truncate';
+          const detail = drifted ? (change.detail ?? '') : `${change.table.name} was truncated`;
+          const at = { id, system, entity: entity.name, since, reason, detail };
+          const hold: Parked = { ...at, kind: 'hold', records: [] };
+          w.parked.set(id, hold);
+        }
+      }
+    }
+    return {};
+  };
+}
+
+/** Rows that waited for a row that is linked now; they may in turn be waited for. */
+async function releaseWaiting(parts: PipelineParts, due: readonly LinkKey[]): Promise<void> {
+  const { decisions, report } = parts;
+  for (let next = due; next.length > 0; ) {
+    const units: Unit[] = [];
+    for (const link of next) {
+      for (const row of await decisions.ledger.desk.waitingFor(link)) {
+        const event = parkedEvent(row, decisions.entities);
+        if (event === null) continue;
+        const { system, since: at } = row;
+        const transaction = `parked:${row.id}`;
+        units.push({ system, transaction, at, events: [event], echo: null, complete: true });
+      }
+    }
+    const decided: Decided = await decisions.decide(units);
+    report.released(decided);
+    next = decided.due;
+  }
+}
+
+function snapshotOf(
+  parts: PipelineParts,
+  participant: Participant,
+  source: Source,
+): Snapshot & AsyncDisposable {
+  const { system, tables } = participant;
+  let applier: Promise<Applier> | null = null;
+  const snapshot = openSnapshot({
+    tables,
+    progress: parts.decisions.ledger.head().positions[system]?.snapshots ?? {},
+    instance: parts.instance,
+    source,
+    applier: () => {
+      applier ??= participant.openApplier();
+      return applier;
+    },
+    // Larger than any fence of an earlier run: milliseconds advance faster than chunks are read.
+    firstFence: Date.now(),
+  });
+  return Object.assign(snapshot, {
+    async [Symbol.asyncDispose]() {
+      await (await applier?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    },
+  });
+}
+
+function pause(seconds: number, stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, seconds * 1000);
+    stop.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,89 @@
+import type { Entity } from '../contract/entity.ts';
+import type { OutboxEntry } from '../contract/ledger.ts';
+import type { Patch } from '../contract/patch.ts';
+import type { RecordId } from '../model/record.ts';
+import type { Cell } from '../model/value.ts';
+import { identityOf } from './identity.ts';
+
+/**
+ * The deliveries that one marked transaction carries, matched with the rows it shows. Rows that no
+ * delivery explains are the system's own (a trigger's work).
+ */
+export interface Echo {
+  readonly byRecord: ReadonlyMap<RecordId, OutboxEntry>;
+  /** The delivery whose insert made this row, as yet untaken. */
+  insertedBy(patch: Patch): OutboxEntry | null;
+  take(entry: OutboxEntry): void;
+  /** Deliveries that showed in the log. */
+  readonly taken: Set<number>;
+}
+
+/**
+ * `keys` knows the generated keys of this batch where the applier is still the one that got them;
+ * after a crash an insert is recognized by what was sent: match tuple, or all written values.
+ * `taken` holds what earlier parts of the same transaction have shown.
+ */
+export function openEcho(
+  entries: readonly OutboxEntry[],
+  keys: ReadonlyMap<string, RecordId>,
+  taken: ReadonlySet<number>,
+): Echo {
+  const byRecord = new Map(entries.map((entry) => [entry.record, entry]));
+  const now = new Set(taken);
+  const free = (entry: OutboxEntry | undefined): entry is OutboxEntry =>
+    entry !== undefined && entry.sent?.op === 'insert' && !now.has(entry.seq);
+  const indexes = new Map<string, InsertIndex>();
+  return {
+    byRecord,
+    taken: now,
+    take: (entry) => void now.add(entry.seq),
+    insertedBy(patch) {
+      const { entity } = patch;
+      const record = keys.get(`${entity.name}\u0000${patch.key}`);
+      const known = record === undefined ? undefined : byRecord.get(record);
+      if (free(known)) return known;
+      const index = indexes.get(entity.name) ?? indexInserts(entity, entries);
+      indexes.set(entity.name, index);
+      for (const text of identityTexts(entity, patch.values)) {
+        const entry = index.byIdentity.get(text);
+        if (free(entry)) return entry;
+      }
+      return index.nameless.find((entry) => free(entry) && sameValues(entry, patch)) ?? null;
+    },
+  };
+}
+
+interface InsertIndex {
+  readonly byIdentity: ReadonlyMap<string, OutboxEntry>;
+  /** Inserts without any match tuple. */
+  readonly nameless: readonly OutboxEntry[];
+}
+
+function indexInserts(entity: Entity, entries: readonly OutboxEntry[]): InsertIndex {
+  const byIdentity = new Map<string, OutboxEntry>();
+  const nameless: OutboxEntry[] = [];
+  for (const entry of entries) {
+    if (entry.entity !== entity.name || entry.sent?.op !== 'insert') continue;
+    const texts = identityTexts(entity, entry.sent.values);
+    if (texts.length === 0) nameless.push(entry);
+    for (const text of texts) byIdentity.set(text, entry);
+  }
+  return { byIdentity, nameless };
+}
+
+function identityTexts(entity: Entity, values: readonly Cell[]): string[] {
+  return entity.match.flatMap((_, alternative) => {
+    const text = identityOf(entity, alternative, values);
+    return text === null ? [] : [`${alternative}\u0000${text}`];
+  });
+}
+
+export function claim(echo: Echo, record: RecordId): OutboxEntry | null {
+  const entry = echo.byRecord.get(record);
+  if (entry === undefined) return null;
+  echo.take(entry);
+  return entry;
+}
+
+const sameValues = (entry: OutboxEntry, patch: Patch): boolean =>
+  (entry.sent?.values ?? []).every((value, f) => value === undefined || value === patch.values[f]);

@@ -1,0 +1,108 @@
+import type { Entity, Lens, Read } from '../contract/entity.ts';
+import type { ParkedRow } from '../contract/ledger.ts';
+import type { TableSpec, Transaction } from '../model/change.ts';
+import { type Cell, type Micros, rowKey, type Value } from '../model/value.ts';
+
+/** Where the rows of one table go: one route for each entity that maps the table. */
+export interface Route {
+  readonly entity: Entity;
+  readonly lens: Lens;
+  /** Source column for each of the lens's columns; null when they are the same. */
+  readonly pick: readonly number[] | null;
+  readonly keyAt: readonly number[];
+}
+
+/** News of one row for one entity. */
+export interface RowEvent {
+  readonly entity: Entity;
+  readonly lens: Lens;
+  readonly key: string;
+  /** The key before, where the change moved it; else the same as `key`. */
+  readonly oldKey: string;
+  /** In the order of the lens's columns; null: the row is gone. */
+  readonly cells: readonly Cell[] | null;
+  readonly at: Micros;
+  /** `log`: a change. `reading`: what the row holds, written at a time that nobody knows. */
+  readonly origin: 'log' | 'reading';
+  /** What a full image reads as; kept so that a second pass need not read it again. */
+  read: Read | null;
+}
+
+export type Routes = ReadonlyMap<TableSpec, readonly Route[]>;
+
+/** The row news of a transaction, in log order. Truncates and drifts are not rows. */
+export function rowEvents(transaction: Transaction, routes: Routes): RowEvent[] {
+  const events: RowEvent[] = [];
+  for (const change of transaction.changes) {
+    if (change.op === 'truncate' || change.op === 'drift') continue;
+    for (const route of routes.get(change.table) ?? []) {
+      const gone = change.op === 'delete';
+      const image = gone ? (change.old ?? []) : change.row;
+      const key = keyOf(image, route);
+      events.push({
+        entity: route.entity,
+        lens: route.lens,
+        key,
+        oldKey: (change.old === null ? null : wholeKey(change.old, route)) ?? key,
+        cells: gone ? null : pick(image, route.pick),
+        at: transaction.committedAt,
+        origin: 'log',
+        read: null,
+      });
+    }
+  }
+  return events;
+}
+
+export const pick = (row: readonly Cell[], by: readonly number[] | null): readonly Cell[] =>
+  by === null ? row : by.map((i) => row[i]);
+
+export const keyOf = (row: readonly Cell[], route: Route): string =>
+  rowKey(route.keyAt.map((i) => row[i] ?? null));
+
+function wholeKey(row: readonly Cell[], route: Route): string | null {
+  const values: Value[] = [];
+  for (const i of route.keyAt) {
+    const cell = row[i];
+    if (cell === undefined) return null;
+    values.push(cell);
+  }
+  return rowKey(values);
+}
+
+/** What a snapshot chunk says of its rows; keys that were asked for and have no row are gone. */
+export function chunkEvents(
+  table: TableSpec,
+  rows: readonly (readonly Cell[])[],
+  missing: readonly (readonly Value[])[],
+  routes: Routes,
+  at: Micros,
+): RowEvent[] {
+  const events: RowEvent[] = [];
+  for (const route of routes.get(table) ?? []) {
+    const { entity, lens } = route;
+    const base = { entity, lens, at, origin: 'reading', read: null } as const;
+    for (const row of rows) {
+      const key = keyOf(row, route);
+      events.push({ ...base, key, oldKey: key, cells: pick(row, route.pick) });
+    }
+    for (const values of missing) {
+      const key = rowKey(values);
+      events.push({ ...base, key, oldKey: key, cells: null });
+    }
+  }
+  return events;
+}
+
+/** A parked row tried again, as it is known; null when its entity or system is no longer mapped. */
+export function parkedEvent(
+  row: ParkedRow,
+  entities: ReadonlyMap<string, Entity>,
+): RowEvent | null {
+  const entity = entities.get(row.entity);
+  const lens = entity?.lenses.get(row.system);
+  if (entity === undefined || lens === undefined) return null;
+  const cells = row.cells === null ? null : lens.table.columns.map((name) => row.cells?.[name]);
+  const { key, since: at } = row;
+  return { entity, lens, key, oldKey: key, cells, at, origin: 'log', read: null };
+}
