@@ -43,6 +43,15 @@ export function parseOptions(options: unknown): ParsedOptions {
   return fromUrl(parsed.data.url);
 }
 
+/** Undoes percent escapes; null where a `%` begins none. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
 function fromUrl(text: string): ParsedOptions {
   const refuse = (message: string): ParsedOptions => ({
     ok: false,
@@ -50,16 +59,20 @@ function fromUrl(text: string): ParsedOptions {
   });
   if (!URL.canParse(text)) return refuse('not a URL: expected mysql://user:password@host/database');
   const url = new URL(text);
-  const database = decodeURIComponent(url.pathname.slice(1));
+  const parts = [url.pathname.slice(1), url.hostname, url.username, url.password].map(decoded);
+  const [database, host, user, password] = parts;
+  if (database == null || host == null || user == null || password == null) {
+    return refuse('a % in the URL begins no escape: write it as %25');
+  }
   if (database === '') return refuse('the URL names no database: mysql://user@host:port/database');
-  if (url.username === '') return refuse('the URL names no user: mysql://user@host:port/database');
+  if (user === '') return refuse('the URL names no user: mysql://user@host:port/database');
   const [parameter] = url.searchParams.keys();
   if (parameter !== undefined) return refuse(`unknown parameter ${parameter}`);
   const options: MysqlOptions = {
-    host: decodeURIComponent(url.hostname.replace(/^\[|\]$/g, '')),
+    host: host.replace(/^\[|\]$/g, ''),
     port: Number(url.port || DEFAULT_PORT),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
+    user,
+    password,
     database,
   };
   return { ok: true, options };

@@ -74,7 +74,6 @@ async function readColumns(
   session: Session,
   places: readonly Place[],
 ): Promise<Map<string, MysqlColumn[]>> {
-  const checked = await readJsonChecks(session, places);
   // Both products spell the generation of a column in the same place; only MariaDB spells a
   // missing default of a nullable column as the word NULL.
   const rows = await session.rows(
@@ -83,6 +82,11 @@ async function readColumns(
      FROM information_schema.columns WHERE ${among(places)}
      ORDER BY table_schema, table_name, ordinal_position`,
   );
+  const longTexts = new Map<string, Place>();
+  for (const [schema, table, , type] of session.mariadb ? rows : []) {
+    if (type === 'longtext') longTexts.set(placeOf(schema, table), [schema!, table!]);
+  }
+  const checked = await readJsonChecks(session, [...longTexts.values()]);
   const columns = new Map<string, MysqlColumn[]>();
   for (const [schema, table, name, type, native, nullable, preset, extra, formula, size] of rows) {
     const place = placeOf(schema, table);
@@ -105,15 +109,21 @@ async function readColumns(
   return columns;
 }
 
-/** MariaDB alone has JSON as a check on LONGTEXT; MySQL's constraint view has no table name. */
-async function readJsonChecks(session: Session, places: readonly Place[]): Promise<Set<string>> {
-  if (!session.mariadb) return new Set();
-  const where = among(places).replaceAll('table_schema', 'constraint_schema');
-  const rows = await session.rows(
-    `SELECT constraint_schema, table_name, constraint_name FROM information_schema.check_constraints
-     WHERE (${where}) AND level = 'Column' AND check_clause LIKE 'json_valid(%'`,
-  );
-  return new Set(rows.map((row) => JSON.stringify(row)));
+const CHECKED_JSON = /^\s*`((?:[^`]|``)+)` longtext\b.* CHECK \(json_valid\(`\1`\)\),?$/gim;
+
+/**
+ * MariaDB's JSON is a check on LONGTEXT. It is read from the table's definition: the view of check
+ * constraints hides them from an account that has nothing but SELECT on the table.
+ */
+async function readJsonChecks(session: Session, tables: readonly Place[]): Promise<Set<string>> {
+  const checked = new Set<string>();
+  for (const [schema, table] of tables) {
+    const [row] = await session.rows(`SHOW CREATE TABLE ${quoteName(schema)}.${quoteName(table)}`);
+    for (const [, column] of (row?.[1] ?? '').matchAll(CHECKED_JSON)) {
+      checked.add(JSON.stringify([schema, table, column!.replaceAll('``', '`')]));
+    }
+  }
+  return checked;
 }
 
 /** Unique indexes over whole columns, by table and index name. */

@@ -137,16 +137,12 @@ function keyAfter(columns: readonly MysqlColumn[], key: readonly Value[]): strin
     .join(' OR ');
 }
 
-/** ENUM and SET sort by number but compare with text as text: these go by their UTF-8 bytes. */
-const sortsByNumber = ({ dataType }: MysqlColumn): boolean =>
-  dataType === 'enum' || dataType === 'set';
-
-function ordering(column: MysqlColumn): string {
-  const name = quoteName(column.name);
-  return sortsByNumber(column) ? `HEX(CONVERT(${name} USING utf8mb4))` : name;
+/** ENUM sorts by number but is compared with text as text: here it goes by its UTF-8 bytes. */
+function ordering({ name, dataType }: MysqlColumn): string {
+  return dataType === 'enum' ? `HEX(CONVERT(${quoteName(name)} USING utf8mb4))` : quoteName(name);
 }
 
 function orderingLiteral(column: MysqlColumn, value: Value): string {
   const text = literal(column, value);
-  return sortsByNumber(column) ? `HEX(${text})` : text;
+  return column.dataType === 'enum' ? `HEX(${text})` : text;
 }

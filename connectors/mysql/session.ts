@@ -32,9 +32,9 @@ const IDLE_LIMIT_S = 60;
 const REOPEN_AFTER_MS = (IDLE_LIMIT_S * 1000) / 2;
 
 /**
- * Strict, so that nothing is cut or replaced silently; without NO_ZERO_DATE and
- * NO_AUTO_VALUE_ON_ZERO's absence, since a zero date or key that a column holds must be writable
- * as it was read; without NO_BACKSLASH_ESCAPES, on which quoting relies.
+ * Strict, so that nothing is cut or replaced silently. A zero date or key that one system holds
+ * must be writable as it was read: so with NO_AUTO_VALUE_ON_ZERO and without NO_ZERO_DATE. Without
+ * NO_BACKSLASH_ESCAPES, on which quoting relies.
  */
 const SQL_MODE =
   'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION';
@@ -46,10 +46,17 @@ const PREAMBLE = [
 ];
 
 export async function openSession(options: MysqlOptions): Promise<Session> {
+  const { host, port, user, password } = options;
+  // Without a default database: statements name it, and an account may have no right on it.
   const connection = await mysql.createConnection({
-    ...options,
+    host,
+    port,
+    user,
+    password,
     charset: 'utf8mb4',
     connectTimeout: CONNECT_TIMEOUT_MS,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
     rowsAsArray: true,
     // The server's own text: nothing passes through a Date or a double (invariant 9). JSON columns
     // are declared as binary on the wire, so the character set is named here.
