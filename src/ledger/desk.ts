@@ -47,7 +47,7 @@ export function openDesk(store: Store): Desk {
 function openLinked({ db, names }: Store): Desk['linked'] {
   const inKeyOrder = (from: string) =>
     db.prepare(
-      `SELECT records.id, records.data FROM links JOIN records ON records.id = links.record
+      `SELECT records.id, records.entity, records.data FROM links JOIN records ON records.id = links.record
        WHERE links.system = ? AND links.entity = ? AND ${from} ORDER BY links.key LIMIT ?`,
     );
   const first = inKeyOrder('true');
@@ -56,7 +56,9 @@ function openLinked({ db, names }: Store): Desk['linked'] {
     const codes = [names.known(system) ?? -1, names.known(entity) ?? -1] as const;
     const rows =
       afterKey === null ? first.all(...codes, limit) : next.all(...codes, afterKey, limit);
-    return rows.map((row) => decodeRecord(Number(row.id), entity, String(row.data), names));
+    return rows.map(({ id, entity: code, data }) =>
+      decodeRecord(Number(id), names.name(Number(code)), String(data), names),
+    );
   };
 }
 

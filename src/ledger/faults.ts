@@ -54,7 +54,7 @@ export function corrupt(path: string, what: string, cause?: unknown): CarrickErr
   return halt(
     'ledger.corrupt',
     `The ledger ${path} cannot be used: ${what}.`,
-    'Restore the ledger from a backup, or move it away and start anew: records are then matched afresh.',
+    'Restore a backup of it, or move it away and start anew: records are then matched afresh.',
     cause,
   );
 }

@@ -120,7 +120,7 @@ function checkVersion(db: DatabaseSync, path: string, newest: number): number {
     throw halt(
       'ledger.newer',
       `The ledger ${path} has version ${version}; this Carrick knows versions up to ${newest}.`,
-      'Run the Carrick that wrote it or a later one, or restore the ledger from before the upgrade.',
+      'Run the Carrick that wrote it or a later one, or restore a backup from before the upgrade.',
     );
   }
   return version;

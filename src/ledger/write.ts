@@ -256,15 +256,16 @@ function openDeskWrites(store: Store): Apply {
 }
 
 function openJournalPut({ db, names, tallies }: Store): (entry: JournalEntry) => void {
-  const before = db.prepare(`SELECT 1 FROM journal WHERE id = ? AND state = 'open'`);
+  const before = db.prepare(`SELECT entity FROM journal WHERE id = ? AND state = 'open'`);
   const put = db.prepare(
     'INSERT OR REPLACE INTO journal (id, entity, record, state, data) VALUES (?, ?, ?, ?, ?)',
   );
   return (entry) => {
     const { id, entity, record, state } = entry;
-    const wasOpen = id < tallies.get('next', 'case') && before.get(id) !== undefined;
+    const open = id < tallies.get('next', 'case') ? before.get(id) : undefined;
+    if (open !== undefined) tallies.add('open', names.name(Number(open.entity)), -1);
+    if (state === 'open') tallies.add('open', entity, 1);
     tallies.raise('next', 'case', id + 1);
-    tallies.add('open', entity, Number(state === 'open') - Number(wasOpen));
     put.run(id, names.code(entity), record, state, JSON.stringify(entry));
   };
 }
