@@ -1,0 +1,169 @@
+import type { Change, Mark, SourceBatch, Transaction } from '../../src/model/change.ts';
+import type { Position } from '../../src/model/position.ts';
+import type { Micros } from '../../src/model/value.ts';
+import { lost } from './errors.ts';
+import { compareLsn, formatLsn } from './lsn.ts';
+import { formatPosition, type LogPosition, type OpenTransaction } from './position.ts';
+
+export interface BatchLimits {
+  readonly changes: number;
+  /** Of log messages. */
+  readonly bytes: number;
+}
+
+export const BATCH_LIMITS: BatchLimits = { changes: 2000, bytes: 1 << 20 };
+
+interface OpenPart {
+  readonly commit: bigint;
+  readonly id: string;
+  readonly committedAt: Micros;
+  /** It ends before the start position. */
+  readonly passed: boolean;
+  /** Row messages before the start position. */
+  readonly skip: number;
+  mark: Mark | null;
+  /** Some part was handed over, perhaps before a restart. */
+  started: boolean;
+  rows: number;
+  /** `rows` when the last part was closed. */
+  closedAt: number;
+  changes: Change[];
+  bytes: number;
+}
+
+/**
+ * Makes bounded batches of the log's messages and knows the position after each. Transactions
+ * that the start position has behind it are left out, and the first rows of one that it lies in.
+ */
+export class Assembler {
+  readonly #cluster: string;
+  readonly #limits: BatchLimits;
+  #finished: bigint;
+  /** The transaction that the start position lies in, until the log comes to it. */
+  #resuming: OpenTransaction | null;
+  #open: OpenPart | null = null;
+  readonly #full: SourceBatch[] = [];
+  #transactions: Transaction[] = [];
+  #changes = 0;
+  #bytes = 0;
+
+  constructor(from: LogPosition, limits: BatchLimits) {
+    this.#cluster = from.cluster;
+    this.#finished = from.finished;
+    this.#resuming = from.open;
+    this.#limits = limits;
+  }
+
+  begin(commit: bigint, committedAt: Micros): void {
+    const resuming = this.#resuming;
+    if (resuming !== null && commit > resuming.commit) {
+      throw lost(`the transaction at ${formatLsn(resuming.commit)} is no longer in the log`);
+    }
+    const resumed = resuming?.commit === commit ? resuming : null;
+    if (resumed !== null) this.#resuming = null;
+    this.#open = {
+      commit,
+      id: formatLsn(commit),
+      committedAt,
+      passed: resumed === null && (resuming !== null || compareLsn(commit, this.#finished) < 0),
+      skip: resumed?.rows ?? 0,
+      mark: null,
+      started: resumed !== null,
+      rows: 0,
+      closedAt: resumed?.rows ?? 0,
+      changes: [],
+      bytes: 0,
+    };
+  }
+
+  commit(end: bigint): void {
+    const part = this.#part();
+    if (!part.passed) {
+      if (part.started || part.mark !== null || part.changes.length > 0) this.#close(part, true);
+      this.#finished = end;
+    }
+    this.#open = null;
+    if (this.#changes >= this.#limits.changes || this.#bytes >= this.#limits.bytes) this.#seal();
+  }
+
+  /** Counts a row message; false when it lies before the start position. */
+  row(): boolean {
+    const part = this.#part();
+    part.rows++;
+    return !part.passed && part.rows > part.skip;
+  }
+
+  /** The row message that was counted last is the first of a transaction that is handed over. */
+  atFirstRow(): boolean {
+    const part = this.#part();
+    return part.rows === 1 && !part.passed;
+  }
+
+  mark(mark: Mark): void {
+    this.#part().mark = mark;
+  }
+
+  add(change: Change, bytes: number): void {
+    const part = this.#part();
+    if (part.passed) return;
+    part.changes.push(change);
+    part.bytes += bytes;
+    if (part.changes.length < this.#limits.changes && part.bytes < this.#limits.bytes) return;
+    this.#close(part, false);
+    this.#seal();
+  }
+
+  /** Everything that commits before `lsn` has been read. */
+  reached(lsn: bigint): void {
+    if (this.#open !== null || this.#resuming !== null) return;
+    if (compareLsn(lsn, this.#finished) > 0) this.#finished = lsn;
+  }
+
+  /** The next batch with something in it; null when there is none now. */
+  take(): SourceBatch | null {
+    if (this.#full.length === 0) this.#seal();
+    return this.#full.shift() ?? null;
+  }
+
+  /** Batches that are full and wait. */
+  get waiting(): number {
+    return this.#full.length;
+  }
+
+  /** After everything that was taken, once nothing waits. */
+  get position(): Position {
+    const part = this.#open;
+    const open = part?.started ? { commit: part.commit, rows: part.closedAt } : this.#resuming;
+    return formatPosition({ finished: this.#finished, open, cluster: this.#cluster });
+  }
+
+  #part(): OpenPart {
+    if (this.#open === null) throw new Error('a message outside of a transaction');
+    return this.#open;
+  }
+
+  /** Hands the changes of the open transaction over as one part of it. */
+  #close(part: OpenPart, complete: boolean): void {
+    const { id, committedAt, mark, changes, bytes } = part;
+    const crowded =
+      this.#changes + changes.length > this.#limits.changes ||
+      this.#bytes + bytes > this.#limits.bytes;
+    if (crowded) this.#seal();
+    this.#transactions.push({ id, committedAt, mark, changes, complete });
+    // A transaction of nothing but its mark takes its place too.
+    this.#changes += Math.max(changes.length, 1);
+    this.#bytes += bytes;
+    part.started = true;
+    part.closedAt = part.rows;
+    part.changes = [];
+    part.bytes = 0;
+  }
+
+  #seal(): void {
+    if (this.#transactions.length === 0) return;
+    this.#full.push({ transactions: this.#transactions, position: this.position });
+    this.#transactions = [];
+    this.#changes = 0;
+    this.#bytes = 0;
+  }
+}

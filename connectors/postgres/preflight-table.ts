@@ -1,0 +1,87 @@
+import type { Pool } from 'pg';
+import type { Finding, Needs } from '../../src/contract/connector.ts';
+import { describeTables, type PostgresTable } from './describe.ts';
+import { queryRows, quotedTable } from './session.ts';
+
+type NeededTable = Needs['tables'][number];
+
+/**
+ * Columns whose old values come with updates and deletes (`f`: all), and the rights that the role
+ * lacks on the table `$1`; `$2` are the rights it needs.
+ */
+const TABLE_SQL = `
+  select c.relreplident as identity,
+    array_to_json(array(select a.attname from pg_index i
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
+      where i.indrelid = c.oid
+        and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)
+    )) as identity_columns,
+    array_to_json(array(select p from unnest($2::text[]) p where not has_table_privilege(c.oid, p)
+      union all select 'use its schema' where not has_schema_privilege(c.relnamespace, 'usage')
+    )) as lacking
+  from pg_class c where c.oid = $1::regclass`;
+
+interface TableRow {
+  readonly identity: string;
+  /** JSON arrays of names. */
+  readonly identity_columns: string;
+  readonly lacking: string;
+}
+
+/** What is wrong with one table of the mapping. */
+export async function checkTable(pool: Pool, table: NeededTable): Promise<Finding[]> {
+  const [described] = await describeTables(pool, [table.name]);
+  if (described === undefined) {
+    const message = `there is no table ${table.name}`;
+    return [problem('postgres.table', message, 'Correct `table` in the mapping.')];
+  }
+  const rights = table.written ? ['select', 'insert', 'update', 'delete'] : ['select'];
+  const [row] = await queryRows<TableRow>(pool, TABLE_SQL, [quotedTable(table.name), rights]);
+  const lacking = JSON.parse(row?.lacking ?? '[]') as string[];
+  const missing = lacking.map((right) =>
+    problem(
+      'postgres.grants',
+      `no right to ${right} on ${table.name}`,
+      'Run what `carrick setup --print` prints as a superuser.',
+    ),
+  );
+  return [...checkColumns(table, described), ...checkIdentity(table, row), ...missing];
+}
+
+function checkColumns(table: NeededTable, { columns }: PostgresTable): Finding[] {
+  return table.columns.flatMap((name): Finding[] => {
+    const column = columns.find((candidate) => candidate.name === name);
+    if (column === undefined) {
+      const message = `table ${table.name} has no column ${name}`;
+      return [problem('postgres.columns', message, 'Correct the column in the mapping.')];
+    }
+    if (!column.generated) return [];
+    return [
+      {
+        outcome: 'note',
+        check: 'postgres.generated',
+        message: `${table.name}.${name} is computed: the log does not carry it`,
+        fix: 'Map the columns that it is computed from.',
+      },
+    ];
+  });
+}
+
+function checkIdentity(table: NeededTable, row: TableRow | undefined): Finding[] {
+  if (row === undefined || row.identity === 'f') return [];
+  const covered = JSON.parse(row.identity_columns) as string[];
+  const bare = table.key.filter((name) => !covered.includes(name));
+  if (bare.length === 0) return [];
+  return [
+    problem(
+      'postgres.replica_identity',
+      `deletes in ${table.name} do not log ${bare.join(', ')}`,
+      `Make the key the primary key, or run \`alter table ${quotedTable(table.name)} replica ` +
+        'identity using index …` with a unique index on it, or `… replica identity full`.',
+    ),
+  ];
+}
+
+function problem(check: string, message: string, fix: string): Finding {
+  return { outcome: 'problem', check, message, fix };
+}

@@ -1,0 +1,132 @@
+import type { Duplex } from 'node:stream';
+import type { Client, ClientConfig } from 'pg';
+import { LogicalReplicationService } from 'pg-logical-replication';
+// Not exported by the package's index; the file is part of 2.5.0, which is pinned.
+import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstract.plugin.js';
+import { retry } from '../../src/errors.ts';
+import { describeError, lost } from './errors.ts';
+import { formatLsn, parseLsn } from './lsn.ts';
+
+export interface LogOptions {
+  readonly connection: ClientConfig;
+  readonly slot: string;
+  readonly publication: string;
+  readonly from: bigint;
+  /** Throws when the server cannot continue at the position. */
+  verify(slot: SlotState): void;
+  /** One pgoutput message; its bytes are used again after the return. */
+  onMessage(message: Buffer): void;
+  /** Everything that commits before `lsn` was sent; `reply`: the server waits for an answer. */
+  onKeepalive(lsn: bigint, reply: boolean): void;
+  onBytes(): void;
+  /** Once, unless {@link LogConnection.close} came first. */
+  onEnd(error: Error): void;
+}
+
+/** One connection to the log; a new one for every stream, for a used one forgets nothing. */
+export interface LogConnection {
+  pause(): void;
+  resume(): void;
+  /** Tells the server that everything before `lsn` may go; `ping` asks for a keepalive. */
+  confirm(lsn: bigint, ping: boolean): void;
+  close(): Promise<void>;
+}
+
+export function openLog(options: LogOptions): LogConnection {
+  // Acknowledging is ours alone: the package's timer confirms what was received, not what is
+  // durable (invariant 1).
+  const service = new LogicalReplicationService(options.connection, {
+    acknowledge: { auto: false, timeoutSeconds: 0 },
+  });
+  let socket: Duplex | null = null;
+  let ended = false;
+  const end = (error: unknown): void => {
+    if (ended) return;
+    ended = true;
+    options.onEnd(describeError('source', error));
+  };
+  const plugin = new LogPlugin({
+    ...options,
+    onSocket: (stream) => {
+      socket = stream;
+    },
+    onFailure: end,
+  });
+  service.on('error', end);
+  service.on('heartbeat', (lsn, _skewedTime, reply) => options.onKeepalive(parseLsn(lsn), reply));
+  service
+    .subscribe(plugin, options.slot, formatLsn(options.from))
+    .then(
+      () => end(retry('source.unreachable', 'the server ended the stream', 'Nothing to do.')),
+      end,
+    );
+  return {
+    pause: () => void socket?.pause(),
+    resume: () => void socket?.resume(),
+    confirm(lsn, ping) {
+      // The package adds one: unadjusted, a transaction that begins at `lsn` would be skipped.
+      if (lsn > 0n) void service.acknowledge(formatLsn(lsn - 1n), ping);
+    },
+    async close() {
+      ended = true;
+      await service.destroy();
+    },
+  };
+}
+
+interface PluginOptions extends LogOptions {
+  onSocket(stream: Duplex): void;
+  onFailure(error: unknown): void;
+}
+
+class LogPlugin extends AbstractPlugin<PluginOptions> {
+  get name(): string {
+    return 'pgoutput';
+  }
+
+  async start(client: Client, slot: string): Promise<unknown> {
+    const { from, publication, verify, onSocket, onBytes } = this.options;
+    verify(await readSlot(client, slot));
+    const { stream } = client.connection;
+    stream.on('data', onBytes);
+    onSocket(stream);
+    // Version 1 because transactions then come whole and in commit order: a huge one is spilled to
+    // the server's disk, not to our memory. The package's own start does not quote the publication.
+    const settings = `proto_version '1', publication_names '"${publication}"', messages 'false'`;
+    return client.query(
+      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(from)} (${settings})`,
+    );
+  }
+
+  /** Called in the socket's handler, where an exception would end the process. */
+  parse(message: Buffer): null {
+    try {
+      this.options.onMessage(message);
+    } catch (error) {
+      this.options.onFailure(error);
+    }
+    return null;
+  }
+}
+
+export interface SlotState {
+  /** The cluster's system identifier. */
+  readonly cluster: string;
+  readonly confirmed: bigint;
+}
+
+/** Asks on a replication connection, the only kind that `IDENTIFY_SYSTEM` is for. */
+export async function readSlot(client: Client, slot: string): Promise<SlotState> {
+  const system = await client.query<{ systemid: string }>('IDENTIFY_SYSTEM');
+  const slots = await client.query<{ wal_status: string | null; confirmed: string | null }>(
+    `select wal_status, confirmed_flush_lsn as confirmed from pg_catalog.pg_replication_slots
+     where slot_name = '${slot}' and plugin = 'pgoutput'
+       and database = pg_catalog.current_database()`,
+  );
+  const [state] = slots.rows;
+  if (state === undefined) throw lost(`there is no replication slot ${slot} for this database`);
+  if (state.wal_status === 'lost' || state.confirmed === null) {
+    throw lost(`the server has invalidated the replication slot ${slot}`);
+  }
+  return { cluster: system.rows[0]!.systemid, confirmed: parseLsn(state.confirmed) };
+}

@@ -1,0 +1,147 @@
+import type { Pool, PoolClient } from 'pg';
+import pg from 'pg';
+import type { Needs } from '../../src/contract/connector.ts';
+import { halt } from '../../src/errors.ts';
+import { describeError, sqlState } from './errors.ts';
+import { MARK, MARK_SCHEMA } from './mark.ts';
+import { quote, quotedTable, tableName } from './session.ts';
+
+/** One thing that has to be there, in the order in which they are made. */
+interface Step {
+  /** What setup says when it did it. */
+  readonly title: string;
+  /** SQL condition: true when there is nothing to do. */
+  readonly done: string;
+  readonly sql: string;
+}
+
+/**
+ * The publication before the slot: decoding looks publications up as they were at the place in
+ * the log that it has reached, so a slot must not begin before its publication.
+ */
+function steps(name: string, needs: Needs): Step[] {
+  const mark = quotedTable(MARK.name);
+  const publication = quote(name);
+  const tables = [...needs.tables.map((table) => table.name), MARK.name];
+  const published = tables.map(quotedTable).join(', ');
+  return [
+    {
+      title: `created schema ${MARK_SCHEMA}`,
+      done: `exists (select from pg_namespace where nspname = '${MARK_SCHEMA}')`,
+      sql: `create schema ${MARK_SCHEMA}`,
+    },
+    {
+      title: `created table ${MARK.name}`,
+      done: `to_regclass('${mark}') is not null`,
+      sql: `create table ${mark} (
+  instance text,
+  lane text,
+  batch bigint not null,
+  primary key (instance, lane)
+)`,
+    },
+    {
+      title: `created publication ${name}`,
+      done: `exists (select from pg_publication where pubname = '${name}')`,
+      sql: `create publication ${publication} for table ${published}
+  with (publish_via_partition_root = true)`,
+    },
+    {
+      title: `made publication ${name} publish partitions as their tables`,
+      done: `exists (select from pg_publication where pubname = '${name}' and pubviaroot)`,
+      sql: `alter publication ${publication} set (publish_via_partition_root = true)`,
+    },
+    ...tables.map((table) => ({
+      title: `added ${table} to publication ${name}`,
+      done: isPublished(name, table),
+      sql: `alter publication ${publication} add table ${quotedTable(table)}`,
+    })),
+    {
+      title: `created replication slot ${name}`,
+      done: `exists (select from pg_replication_slots where slot_name = '${name}')`,
+      sql: `select pg_create_logical_replication_slot('${name}', 'pgoutput')`,
+    },
+  ];
+}
+
+export function isPublished(publication: string, tableText: string): string {
+  const { schema, table } = tableName(tableText);
+  return `exists (select from pg_publication_tables where pubname = '${publication}'
+    and schemaname = ${pg.escapeLiteral(schema)} and tablename = ${pg.escapeLiteral(table)})`;
+}
+
+/** Creates what is missing and says what it did. Rights are granted by {@link setupScript}. */
+export async function setup(pool: Pool, name: string, needs: Needs): Promise<string[]> {
+  const did: string[] = [];
+  let client: PoolClient | undefined;
+  try {
+    client = await pool.connect();
+    for (const { title, done, sql } of steps(name, needs)) {
+      const { rows } = await client.query<{ done: string }>(`select ${done} as done`);
+      if (rows[0]?.done === 't') continue;
+      await client.query(sql);
+      did.push(title);
+    }
+  } catch (error) {
+    if (sqlState(error) !== '42501') throw describeError('source', error);
+    throw halt(
+      'source.refused',
+      `the role may not finish the setup (${(error as Error).message})`,
+      'Run what `carrick setup --print` prints, as the owner of the tables or a superuser.',
+    );
+  } finally {
+    client?.release();
+  }
+  return did;
+}
+
+/** What a superuser runs once; every statement may be run again. */
+export function setupScript(name: string, role: string, needs: Needs): string[] {
+  const [schema, mark, ...rest] = steps(name, needs).map(guarded);
+  return [...roleStatements(role), schema!, mark!, ...grants(role, needs), ...rest];
+}
+
+function guarded({ done, sql }: Step): string {
+  const statement = sql.startsWith('select ') ? sql.replace(/^select/, 'perform') : sql;
+  return `do $$ begin
+if not ${done} then
+${statement};
+end if;
+end $$`;
+}
+
+function roleStatements(role: string): string[] {
+  const exists = `exists (select from pg_roles where rolname = ${pg.escapeLiteral(role)})`;
+  return [
+    `-- Needs wal_level = logical. Give the role a password: \\password ${role}
+${guarded({ title: '', done: exists, sql: `create role ${quote(role)} login replication` })}`,
+    `alter role ${quote(role)} login replication`,
+  ];
+}
+
+/** The least that Carrick needs: reading the tables, writing those that a mapping writes to. */
+function grants(role: string, needs: Needs): string[] {
+  const to = `to ${quote(role)}`;
+  const written = needs.tables.filter((table) => table.written);
+  const schemas = new Set([MARK_SCHEMA, ...needs.tables.map(({ name }) => tableName(name).schema)]);
+  return [
+    `grant usage on schema ${[...schemas].map(quote).join(', ')} ${to}`,
+    `grant select, insert, update on ${quotedTable(MARK.name)} ${to}`,
+    ...needs.tables.map(({ name }) => `grant select on ${quotedTable(name)} ${to}`),
+    ...written.map(({ name }) => `grant insert, update, delete on ${quotedTable(name)} ${to}`),
+    ...written.map(({ name }) => sequenceGrant(role, name)),
+  ];
+}
+
+/** Sequences that fill the table's columns: serial columns need them, identity columns do not. */
+function sequenceGrant(role: string, table: string): string {
+  return `-- sequences of ${table}
+do $$ declare sequence regclass; begin
+for sequence in select d.objid::regclass from pg_depend d join pg_class c on c.oid = d.objid
+  where c.relkind = 'S' and d.deptype = 'a' and d.classid = 'pg_class'::regclass
+    and d.refobjid = ${pg.escapeLiteral(quotedTable(table))}::regclass
+loop
+execute format('grant usage on sequence %s to %I', sequence, ${pg.escapeLiteral(role)});
+end loop;
+end $$`;
+}

@@ -1,0 +1,75 @@
+import type { ClientConfig, Pool } from 'pg';
+import pg from 'pg';
+import type { Source } from '../../src/contract/source.ts';
+import type { TableSpec } from '../../src/model/change.ts';
+import type { Position } from '../../src/model/position.ts';
+import { BATCH_LIMITS, type BatchLimits } from './assembler.ts';
+import { createTypes } from './catalog.ts';
+import { describeTables, type PostgresTable } from './describe.ts';
+import { describeError } from './errors.ts';
+import { formatPosition, parsePosition } from './position.ts';
+import { createReader } from './read.ts';
+import { readSlot } from './replication.ts';
+import { CATALOG_PATH, sessionConfig } from './session.ts';
+import { Tail } from './tail.ts';
+
+export interface SourceOptions {
+  readonly pool: Pool;
+  readonly connection: ClientConfig;
+  /** Of the slot and of the publication. */
+  readonly name: string;
+  readonly tables: readonly TableSpec[];
+  readonly limits?: BatchLimits;
+}
+
+export function createSource(options: SourceOptions): Source {
+  const { pool, name, tables } = options;
+  const connection: ClientConfig & { replication: 'database' } = {
+    ...sessionConfig(options.connection, CATALOG_PATH),
+    replication: 'database',
+  };
+  const types = createTypes(pool);
+  const read = createReader(pool, types);
+  let declared: readonly PostgresTable[] | null = null;
+  let tail: Tail | null = null;
+
+  return {
+    async start() {
+      const client = new pg.Client(connection);
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        const { cluster, confirmed } = await readSlot(client, name);
+        return formatPosition({ finished: confirmed, open: null, cluster });
+      } catch (error) {
+        throw describeError('source', error);
+      } finally {
+        await client.end().catch(() => {});
+      }
+    },
+    async *tail(position: Position) {
+      const from = parsePosition(position);
+      declared ??= await describeTables(
+        pool,
+        tables.map((table) => table.name),
+      );
+      const limits = options.limits ?? BATCH_LIMITS;
+      tail = new Tail({ pool, connection, name, tables, declared, types, from, limits });
+      yield* tail.batches();
+    },
+    settle(position) {
+      tail?.settle(parsePosition(position).finished);
+    },
+    status: () =>
+      tail?.status() ?? {
+        lastByteAt: null,
+        lagBytes: null,
+        retainedBytes: null,
+        retentionLimitBytes: null,
+      },
+    read,
+    async [Symbol.asyncDispose]() {
+      await tail?.close();
+    },
+  };
+}

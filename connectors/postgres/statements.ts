@@ -1,0 +1,156 @@
+import type { TableWrite } from '../../src/contract/applier.ts';
+import type { Value } from '../../src/model/value.ts';
+import type { PostgresColumn } from './describe.ts';
+import { quote, quotedTable } from './session.ts';
+import { encode } from './types.ts';
+
+/** A write with what its table says of the columns, in the order of the write's own lists. */
+export interface TypedWrite {
+  readonly write: TableWrite;
+  readonly key: readonly PostgresColumn[];
+  readonly columns: readonly PostgresColumn[];
+  readonly compare: readonly PostgresColumn[];
+  readonly guards: readonly (readonly PostgresColumn[])[];
+  /** Inserts only: the rows bring their keys. */
+  readonly keyed: boolean;
+}
+
+/**
+ * The statements for many rows at once. The rows come as `w`: one text array for each column,
+ * cast in the statement, and `n`, the row's number from 1.
+ */
+export interface Statements {
+  /** Writes the rows that are as expected; returns `n` of those, or for inserts the new keys. */
+  readonly apply: string;
+  /** Of an update or delete that missed: `n` where there is nothing left to do. */
+  readonly already: string;
+  /** Of an insert: `n` where a row is in the way. */
+  readonly taken: string;
+}
+
+export function compileStatements(typed: TypedWrite): Statements {
+  const { write, key, columns, compare } = typed;
+  const table = quotedTable(write.table);
+  const rows = `unnest(${parameterNames(typed)}) with ordinality as w(${names(typed)}, n)`;
+  const expected = [
+    ...key.map((column, i) => sameKey(column, `w.k${i}`)),
+    ...compare.map((column, i) => same(column, `w.e${i}`)),
+  ].join(' and ');
+  const found = key.map((column, i) => sameKey(column, `w.k${i}`)).join(' and ');
+  const wanted = columns.map((column, i) => ` and ${same(column, `w.v${i}`)}`).join('');
+  const values = columns.map((column, i) => `w.v${i}::${column.castType}`);
+  switch (write.op) {
+    case 'update': {
+      const sets = columns.map(({ name }, i) => `${quote(name)} = ${values[i]}`).join(', ');
+      return {
+        apply: `update ${table} as t set ${sets} from ${rows} where ${expected} returning w.n`,
+        already: `select w.n from ${rows} join ${table} as t on ${found}${wanted}`,
+        taken: '',
+      };
+    }
+    case 'delete':
+      return {
+        apply: `delete from ${table} as t using ${rows} where ${expected} returning w.n`,
+        already: `select w.n from ${rows} where not exists (select from ${table} as t where ${found})`,
+        taken: '',
+      };
+    case 'insert': {
+      const taken = inTheWay(typed)
+        .map((condition) => `exists (select from ${table} as t where ${condition})`)
+        .join(' or ');
+      const free = taken === '' ? '' : `where not (${taken})`;
+      const into = columns.map(({ name }) => quote(name)).join(', ');
+      const keys = key.map(({ name }) => `t.${quote(name)}`).join(', ');
+      return {
+        // In the order of `n`, and so are the rows that come back.
+        apply: `insert into ${table} as t (${into}) select ${values.join(', ')} from ${rows} ${free}
+          order by w.n returning ${keys}`,
+        already: '',
+        taken: taken === '' ? '' : `select w.n from ${rows} where ${taken}`,
+      };
+    }
+  }
+}
+
+/** One array for each column that {@link parameterNames} declares. */
+export function parametersOf(
+  typed: TypedWrite,
+  rows: readonly TableWrite['rows'][number][],
+): Value[][] {
+  const spell = (column: PostgresColumn, value: Value | undefined): Value =>
+    encode(column.kind, value ?? null);
+  const { key, keyed, columns, compare } = typed;
+  return [
+    ...(keyed ? key.map((column, i) => rows.map((row) => spell(column, row.key?.[i]))) : []),
+    ...compare.map((column, i) => rows.map((row) => spell(column, row.expect[i]))),
+    ...columns.map((column, i) => rows.map((row) => spell(column, row.values[i]))),
+  ];
+}
+
+function arrays({ key, keyed, columns, compare }: TypedWrite): string[] {
+  return [
+    ...(keyed ? key.map((_, i) => `k${i}`) : []),
+    ...compare.map((_, i) => `e${i}`),
+    ...columns.map((_, i) => `v${i}`),
+  ];
+}
+
+function names(typed: TypedWrite): string {
+  return arrays(typed).join(', ');
+}
+
+function parameterNames(typed: TypedWrite): string {
+  return arrays(typed)
+    .map((_, i) => `$${i + 1}::text[]`)
+    .join(', ');
+}
+
+/** For an insert: a row with the same key, or one that equals the new one in a guard's columns. */
+function inTheWay({ key, keyed, columns, guards }: TypedWrite): string[] {
+  const sameGuards = guards.map((guard) =>
+    guard.map((column) => sameKey(column, `w.v${columns.indexOf(column)}`)).join(' and '),
+  );
+  if (!keyed) return sameGuards;
+  const sameKeys = key.map(({ name, castType }, i) => `t.${quote(name)} = w.k${i}::${castType}`);
+  return [sameKeys.join(' and '), ...sameGuards];
+}
+
+/** Equality that an index serves, and exactly the same text where equality is not exact. */
+function sameKey(column: PostgresColumn, value: string): string {
+  const equal = `t.${quote(column.name)} = ${value}::${column.castType}`;
+  if (column.kind === 'string') return `${equal} and ${exactText(column)} = ${value}`;
+  return column.kind === 'json' || column.kind === 'other' ? same(column, value) : equal;
+}
+
+/**
+ * NULL equals NULL, and nothing else equals what it is not: a value that differs only in case
+ * under citext, or an array in another order, would otherwise be overwritten unread (invariant 3).
+ */
+function same(column: PostgresColumn, value: string): string {
+  const cell = `t.${quote(column.name)}`;
+  const typed = `${value}::${column.castType}`;
+  switch (column.kind) {
+    case 'string':
+      return `${exactText(column)} is not distinct from ${value}`;
+    case 'json':
+      return `${cell}::jsonb is not distinct from ${value}::jsonb`;
+    case 'other':
+      // format() spells as the log does; a cast to text does not (inet).
+      return `case when ${cell} is null or ${value} is null
+        then ${cell} is null and ${value} is null else format('%s', ${cell}) = ${value} end`;
+    case 'set':
+      return sameSet(`${cell}::text[] collate "C"`, `${value}::text[]`);
+    default:
+      return `${cell} is not distinct from ${typed}`;
+  }
+}
+
+/** The same elements in any order; NULL elements and dimensions compare as arrays. */
+function sameSet(a: string, b: string): string {
+  return `(${a} is not distinct from ${b} or (${a} @> ${b} and ${a} <@ ${b}
+    and array_ndims(${a}) is not distinct from array_ndims(${b})))`;
+}
+
+function exactText(column: PostgresColumn): string {
+  return `t.${quote(column.name)}::text collate "C"`;
+}

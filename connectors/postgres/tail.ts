@@ -1,0 +1,220 @@
+import type { ClientConfig, Pool } from 'pg';
+import type { SourceStatus } from '../../src/contract/source.ts';
+import { retry } from '../../src/errors.ts';
+import type { SourceBatch, TableSpec } from '../../src/model/change.ts';
+import { type Acknowledger, createAcknowledger } from './acknowledge.ts';
+import { Assembler, type BatchLimits } from './assembler.ts';
+import type { Types } from './catalog.ts';
+import type { PostgresTable } from './describe.ts';
+import { describeError, lost } from './errors.ts';
+import { formatLsn } from './lsn.ts';
+import { createMonitor, type Monitor } from './monitor.ts';
+import { Decoder, RELATION, readRelation } from './pgoutput.ts';
+import type { LogPosition } from './position.ts';
+import { type LogConnection, openLog, type SlotState } from './replication.ts';
+import { createSink, type WantedTables, wantedTables } from './sink.ts';
+
+export interface TailOptions {
+  readonly pool: Pool;
+  readonly connection: ClientConfig;
+  /** Of slot and publication. */
+  readonly name: string;
+  readonly tables: readonly TableSpec[];
+  /** The tables as they were when the source was opened. */
+  readonly declared: readonly PostgresTable[];
+  readonly types: Types;
+  readonly from: LogPosition;
+  readonly limits: BatchLimits;
+}
+
+/** Full batches that wait before the socket is read no more. */
+const QUEUE = 2;
+/** How often the server hears from us and is asked; well below any sensible wal_sender_timeout. */
+const BEAT_MS = 4000;
+/** A server that is asked every beat and says nothing for so long is gone. */
+const SILENCE_MS = 30_000;
+/** Empty batches come no faster than this, unless the server waits for them. */
+const IDLE_MS = 1000;
+
+/** One stream of the log from one position, over one connection. */
+export class Tail {
+  readonly #options: TailOptions;
+  readonly #wanted: WantedTables;
+  readonly #assembler: Assembler;
+  readonly #monitor: Monitor;
+  readonly #decoder: Decoder;
+  readonly #acknowledger: Acknowledger;
+  #log: LogConnection | null = null;
+  #failure: Error | null = null;
+  #wake: () => void = () => {};
+  /** Copies of messages that wait until the types of a relation have been looked up. */
+  #held: Buffer[] | null = null;
+  #paused = false;
+  /** A keepalive has come that the reader has not heard of. */
+  #beat = false;
+  #yieldedAt = 0;
+
+  constructor(options: TailOptions) {
+    const { from, types, declared } = options;
+    this.#options = options;
+    this.#wanted = wantedTables(options.tables, types);
+    this.#assembler = new Assembler(from, options.limits);
+    this.#monitor = createMonitor(options.pool, options.name);
+    const parts = { assembler: this.#assembler, monitor: this.#monitor, wanted: this.#wanted };
+    this.#decoder = new Decoder(createSink({ ...parts, types, declared }));
+    this.#acknowledger = createAcknowledger(from.finished, (lsn, ping) =>
+      this.#log?.confirm(lsn, ping),
+    );
+  }
+
+  async *batches(): AsyncGenerator<SourceBatch, void> {
+    this.#open();
+    const beat = setInterval(() => this.#onBeat(), BEAT_MS);
+    try {
+      for (;;) {
+        const batch = this.#next();
+        this.#resume();
+        if (batch !== null) yield batch;
+        else if (this.#failure !== null) throw this.#failure;
+        else await this.#news();
+      }
+    } finally {
+      clearInterval(beat);
+      await this.close();
+    }
+  }
+
+  settle(lsn: bigint): void {
+    this.#acknowledger.settle(lsn);
+  }
+
+  status(): SourceStatus {
+    return this.#monitor.status();
+  }
+
+  async close(): Promise<void> {
+    this.#fail(retry('source.unreachable', 'the stream was closed', 'Nothing to do.'));
+    this.#acknowledger.close();
+    const log = this.#log;
+    this.#log = null;
+    await log?.close();
+  }
+
+  #open(): void {
+    const { connection, name, from } = this.#options;
+    this.#log = openLog({
+      connection,
+      slot: name,
+      publication: name,
+      from: from.finished,
+      verify: (slot) => verifySlot(from, slot),
+      onMessage: (message) => this.#feed(message),
+      onKeepalive: (lsn, reply) => this.#onKeepalive(lsn, reply),
+      onBytes: () => this.#monitor.heard(),
+      onEnd: (error) => this.#fail(error),
+    });
+    this.#monitor.poll();
+  }
+
+  #next(): SourceBatch | null {
+    const batch = this.#assembler.take() ?? (this.#beat ? this.#heartbeat() : null);
+    if (batch !== null) {
+      this.#beat = false;
+      this.#yieldedAt = Date.now();
+    }
+    return batch;
+  }
+
+  #heartbeat(): SourceBatch {
+    return { transactions: [], position: this.#assembler.position };
+  }
+
+  /** Resolves when something was read; a whole chunk of the socket is read before that. */
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #feed(message: Buffer): void {
+    if (this.#failure !== null) return;
+    if (this.#held !== null) {
+      this.#held.push(Buffer.from(message));
+      return;
+    }
+    if (message[0] === RELATION) {
+      const unknown = this.#wanted.unknownTypes(readRelation(message));
+      if (unknown.length > 0) {
+        this.#hold(message, unknown);
+        return;
+      }
+    }
+    this.#decoder.decode(message);
+    if (this.#assembler.waiting >= QUEUE) this.#pause();
+    this.#wake();
+  }
+
+  #hold(message: Buffer, unknown: readonly number[]): void {
+    this.#held = [Buffer.from(message)];
+    this.#pause();
+    const release = (): void => {
+      const messages = this.#held ?? [];
+      this.#held = null;
+      for (const held of messages) this.#feed(held);
+      this.#resume();
+    };
+    this.#options.types
+      .load(unknown)
+      .then(release)
+      .catch((error) => this.#fail(error));
+  }
+
+  #onKeepalive(lsn: bigint, reply: boolean): void {
+    this.#monitor.received(lsn);
+    // What is held lies before this keepalive and has not been read yet.
+    if (this.#held === null) this.#assembler.reached(lsn);
+    if (reply || Date.now() - this.#yieldedAt >= IDLE_MS) this.#beat = true;
+    if (reply) this.#acknowledger.answer();
+    this.#wake();
+  }
+
+  #onBeat(): void {
+    // While paused the server's answers wait in the socket.
+    if (this.#paused) this.#monitor.excuse();
+    if (this.#monitor.silentFor() > SILENCE_MS) {
+      const message = `no word from the server for ${SILENCE_MS / 1000} s`;
+      this.#fail(retry('source.unreachable', message, 'Check server and network.'));
+    }
+    this.#acknowledger.repeat(true);
+    this.#monitor.poll();
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.#log?.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#held !== null || this.#assembler.waiting >= QUEUE) return;
+    this.#paused = false;
+    this.#monitor.excuse();
+    this.#log?.resume();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= describeError('source', error);
+    this.#wake();
+  }
+}
+
+/** Refuses to continue where changes would be missing. */
+function verifySlot(from: LogPosition, slot: SlotState): void {
+  if (slot.cluster !== from.cluster) {
+    throw lost(`the server is cluster ${slot.cluster}, the position is of ${from.cluster}`);
+  }
+  // Also the answer to a promotion: a slot that came along and is not ahead has all that follows.
+  if (slot.confirmed > from.finished) {
+    const confirmed = formatLsn(slot.confirmed);
+    throw lost(`the slot has moved on to ${confirmed}, past ${formatLsn(from.finished)}`);
+  }
+}

@@ -1,0 +1,159 @@
+import type { Pool } from 'pg';
+import type { Outcome, RowWrite, TableWrite } from '../../src/contract/applier.ts';
+import { halt } from '../../src/errors.ts';
+import type { Value } from '../../src/model/value.ts';
+import { describeTables, type PostgresColumn, type PostgresTable } from './describe.ts';
+import { isRowRefusal, refusalReason } from './errors.ts';
+import { compileStatements, parametersOf, type Statements, type TypedWrite } from './statements.ts';
+
+type Rows = readonly RowWrite[];
+
+/** What one call of the writer works with. */
+interface Job {
+  readonly run: Run;
+  readonly typed: TypedWrite;
+  readonly statements: Statements;
+}
+
+/** Applies the rows of a write inside the open transaction, which has the savepoint `row`. */
+export function createWriter(pool: Pool): (run: Run, write: TableWrite) => Promise<Outcome[]> {
+  const tables = new Map<string, PostgresTable>();
+
+  return async (run, write) => {
+    if (write.rows.length === 0) return [];
+    let table = tables.get(write.table);
+    if (table === undefined) {
+      [table] = await describeTables(pool, [write.table]);
+      if (table === undefined) throw misfit(`there is no table ${write.table}`);
+      tables.set(write.table, table);
+    }
+    const typed = typeWrite(table, write);
+    const job: Job = { run, typed, statements: compileStatements(typed) };
+    return bisect(job, write.rows);
+  };
+}
+
+function typeWrite(table: PostgresTable, write: TableWrite): TypedWrite {
+  const column = (name: string): PostgresColumn => {
+    const found = table.columns.find((candidate) => candidate.name === name);
+    if (found === undefined) throw misfit(`table ${table.name} has no column ${name}`);
+    return found;
+  };
+  return {
+    write,
+    key: write.key.map(column),
+    columns: write.columns.map(column),
+    compare: write.compare.map(column),
+    guards: write.guards.map((guard) => guard.map(column)),
+    keyed: write.rows[0]?.key !== null,
+  };
+}
+
+function misfit(message: string): Error {
+  return halt('target.refused', message, 'Run `carrick check`: tables and mapping do not fit.');
+}
+
+/** All rows in one statement; when one is refused, each half for itself. */
+async function bisect(job: Job, rows: Rows): Promise<Outcome[]> {
+  try {
+    const outcomes = await attempt(job, rows);
+    await job.run('release row; savepoint row');
+    return outcomes;
+  } catch (error) {
+    if (!isRowRefusal(error)) throw error;
+    await job.run('rollback to row');
+    if (rows.length > 1) return halves(job, rows);
+    if (await isTaken(job, error)) return [{ kind: 'diverged' }];
+    return [{ kind: 'refused', code: error.code ?? '', reason: refusalReason(error) }];
+  }
+}
+
+async function halves(job: Job, rows: Rows): Promise<Outcome[]> {
+  const middle = rows.length >> 1;
+  const first = await bisect(job, rows.slice(0, middle));
+  return [...first, ...(await bisect(job, rows.slice(middle)))];
+}
+
+async function attempt(job: Job, rows: Rows): Promise<Outcome[]> {
+  return job.typed.write.op === 'insert' ? insert(job, rows) : change(job, rows);
+}
+
+/** Updates and deletes. Only the rows that missed are looked at once more. */
+async function change({ run, typed, statements }: Job, rows: Rows): Promise<Outcome[]> {
+  const applied = numbers(await run(statements.apply, parametersOf(typed, rows)));
+  const missed = rows.filter((_, i) => !applied.has(i));
+  const settled =
+    missed.length === 0
+      ? new Set<number>()
+      : numbers(await run(statements.already, parametersOf(typed, missed)));
+  const already = new Set(missed.filter((_, i) => settled.has(i)));
+  return rows.map((row, i): Outcome => {
+    if (applied.has(i)) return { kind: 'applied', key: keyAfter(typed, row) };
+    return { kind: already.has(row) ? 'already' : 'diverged' };
+  });
+}
+
+/** The rows come back in their order, so they can be told apart only when all were inserted. */
+async function insert(job: Job, rows: Rows): Promise<Outcome[]> {
+  const { run, typed, statements } = job;
+  const keys = await run(statements.apply, parametersOf(typed, rows));
+  if (keys.length === rows.length) return keys.map((key) => inserted(typed, key));
+  if (keys.length === 0 && rows.length === 1) return [{ kind: 'diverged' }];
+  await run('rollback to row');
+  const taken = statements.taken === '' ? new Set() : await takenRows(job, rows);
+  // None is in the way, yet one was left out: a trigger did it, or another writer just now.
+  if (taken.size === 0) return halves(job, rows);
+  const outcomes = await bisect(
+    job,
+    rows.filter((_, i) => !taken.has(i)),
+  );
+  return rows.map((_, i) => (taken.has(i) ? { kind: 'diverged' } : outcomes.shift()!));
+}
+
+async function takenRows({ run, typed, statements }: Job, rows: Rows): Promise<Set<number>> {
+  return numbers(await run(statements.taken, parametersOf(typed, rows)));
+}
+
+function inserted({ key }: TypedWrite, row: readonly (string | null)[]): Outcome {
+  const values = row.map((text, i): Value => {
+    const decode = key[i]!.codec.decode;
+    return text === null || decode === null ? text : decode(text);
+  });
+  return { kind: 'applied', key: values };
+}
+
+/** An update may write key columns. */
+function keyAfter({ write }: TypedWrite, row: RowWrite): readonly Value[] {
+  if (write.op !== 'update' || row.key === null) return row.key ?? [];
+  return row.key.map((value, i) => row.values[write.columns.indexOf(write.key[i]!)] ?? value);
+}
+
+/** Row indexes from the statement's `n`, which counts from 1. */
+function numbers(rows: readonly (readonly (string | null)[])[]): Set<number> {
+  return new Set(rows.map(([n]) => Number(n) - 1));
+}
+
+/** Columns of a unique index, those in its expressions included. */
+const INDEX_SQL = `
+  select a.attname, i.indisprimary
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_class c on c.oid = i.indexrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and (a.attnum = any(i.indkey) or exists (
+    select from pg_catalog.pg_depend d where d.objid = i.indexrelid
+    and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
+  where n.nspname = $1 and c.relname = $2`;
+
+/** An insert that met a row with its key or its guard's values, made since the guard looked. */
+async function isTaken(
+  { run, typed }: Job,
+  error: { code?: string | undefined },
+): Promise<boolean> {
+  if (typed.write.op !== 'insert' || error.code !== '23505') return false;
+  const { schema, constraint } = error as { schema?: string; constraint?: string };
+  const index = await run(INDEX_SQL, [schema, constraint]);
+  if (index.some(([, primary]) => primary === 't')) return true;
+  const columns = index.map(([name]) => name ?? '');
+  const sets = [typed.write.key, ...typed.write.guards];
+  return columns.length > 0 && sets.some((set) => columns.every((name) => set.includes(name)));
+}
