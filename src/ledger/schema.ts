@@ -129,13 +129,18 @@ function checkVersion(db: DatabaseSync, path: string, newest: number): number {
 /** Runs the migrations that are missing, each in a transaction of its own. */
 export function migrate(db: DatabaseSync, migrations: readonly string[]): void {
   for (let version = pragma(db, 'user_version'); version < migrations.length; version++) {
-    db.exec(`
-      BEGIN IMMEDIATE;
-      ${migrations[version]};
-      PRAGMA application_id = ${APPLICATION_ID};
-      PRAGMA user_version = ${version + 1};
-      COMMIT;
-    `);
+    try {
+      db.exec(`
+        BEGIN IMMEDIATE;
+        ${migrations[version]};
+        PRAGMA application_id = ${APPLICATION_ID};
+        PRAGMA user_version = ${version + 1};
+        COMMIT;
+      `);
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
   }
 }
 
