@@ -67,7 +67,8 @@ export function openApplier(options: MysqlOptions, instance: string): Applier {
         const session = await lazy.get();
         await session.run('START TRANSACTION');
         const moved = await session.run(
-          `UPDATE ${MARK_TABLE} SET batch = ? WHERE instance = ? AND lane = 'deliver' AND batch < ?`,
+          `UPDATE ${MARK_TABLE} SET batch = ?
+           WHERE instance = ? AND lane = 'deliver' AND batch < ?`,
           [batch, instance, batch],
         );
         if (moved.affectedRows === 0) throw fenced(instance, batch);

@@ -54,7 +54,8 @@ export async function readChunk(
 ): Promise<Chunk> {
   const columns = columnsOf(table, request.table.columns);
   const key = columnsOf(table, request.table.key);
-  const from = `SELECT ${columns.map(selected).join(', ')} FROM ${quoteTable(table.name, database)}`;
+  const list = columns.map(selected).join(', ');
+  const from = `SELECT ${list} FROM ${quoteTable(table.name, database)}`;
   const keyOf = pick(request.table.columns, request.table.key);
   const decode = decoder(columns);
   if (request.keys !== undefined) {

@@ -21,7 +21,7 @@ export async function checkVersion(session: Session): Promise<Finding[]> {
   return [
     problem(
       'version',
-      `${product} ${major}.${minor} is older than ${oldest.join('.')}, the oldest that is supported`,
+      `${product} ${major}.${minor} is older than the oldest supported, ${oldest.join('.')}`,
       'Upgrade the server.',
     ),
   ];
@@ -88,7 +88,7 @@ export async function checkBinlog(session: Session): Promise<Finding[]> {
 }
 
 const persist = (name: string, value: string): string =>
-  `SET GLOBAL ${name} = ${value}, and the same in the configuration file; sessions that are open keep the old value.`;
+  `SET GLOBAL ${name} = ${value}, the same in the configuration file, and reconnect what is open.`;
 
 const DAY_S = 86_400;
 
@@ -99,7 +99,7 @@ function retention(get: ReadonlyMap<string, string>): Finding[] {
   return [
     note(
       'binlog_expire_logs_seconds',
-      `the binary log is kept for ${Math.round(kept / 3600)} hours: Carrick stopped for longer needs a resync`,
+      `a Carrick that was stopped for over ${Math.round(kept / 3600)} hours needs a resync`,
       'SET GLOBAL binlog_expire_logs_seconds = 604800, and the same in the configuration file.',
     ),
   ];

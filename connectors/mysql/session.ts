@@ -20,6 +20,8 @@ export interface Session extends AsyncDisposable {
   readonly maxPacket: number;
   /** Distance between the keys that one insert generates. */
   readonly keyStep: number;
+  /** The connection broke while it was idle. */
+  closed(): boolean;
   rows(sql: string, values?: readonly unknown[]): Promise<TextRow[]>;
   run(sql: string, values?: readonly unknown[]): Promise<Written>;
 }
@@ -62,8 +64,10 @@ export async function openSession(options: MysqlOptions): Promise<Session> {
     // are declared as binary on the wire, so the character set is named here.
     typeCast: (field) => field.string('utf8'),
   });
-  // The next statement reports what happened to an idle connection.
-  connection.on('error', () => {});
+  let closed = false;
+  connection.on('error', () => {
+    closed = true;
+  });
   const rows = async (sql: string, values?: readonly unknown[]): Promise<TextRow[]> =>
     (await connection.query(statement(sql, values)))[0] as TextRow[];
   try {
@@ -76,6 +80,7 @@ export async function openSession(options: MysqlOptions): Promise<Session> {
       mariadb: /mariadb/i.test(version!),
       maxPacket: Number(maxPacket),
       keyStep: Number(keyStep),
+      closed: () => closed,
       rows,
       run: async (sql, values) =>
         (await connection.query(statement(sql, values)))[0] as mysql.ResultSetHeader,
@@ -112,7 +117,8 @@ export function lazySession(options: MysqlOptions): LazySession {
   };
   return {
     async get() {
-      if (performance.now() - usedAt > REOPEN_AFTER_MS) await reset();
+      const open = await session?.catch(() => null);
+      if (open?.closed() || performance.now() - usedAt > REOPEN_AFTER_MS) await reset();
       usedAt = performance.now();
       session ??= openSession(options);
       try {

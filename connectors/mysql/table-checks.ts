@@ -1,7 +1,7 @@
 import type { Finding, Needs } from '../../src/contract/connector.ts';
 import type { MysqlOptions } from './config.ts';
 import { describeTables, type MysqlTable, quoteTable } from './describe.ts';
-import { problem } from './finding.ts';
+import { note, problem } from './finding.ts';
 import type { Session } from './session.ts';
 import { MARK_TABLE, markExists } from './setup.ts';
 import { quoteName } from './types.ts';
@@ -26,15 +26,47 @@ export async function checkTables(
 ): Promise<Finding[]> {
   const names = [...new Set(tables.map(({ name }) => name))];
   const described = await describeTables(session, database, names);
+  const cascades = await cascadesInto(session, described, database);
   return tables.flatMap((need) => {
     const table = described.find(({ name }) => name === need.name);
-    if (table !== undefined) return checkTable(need, table);
+    if (table !== undefined) return [...checkTable(need, table), ...(cascades.get(table) ?? [])];
     return problem(
       'table',
       `table ${need.name} does not exist, or this account may not read it`,
       'Correct the mapping, or grant SELECT on the table.',
     );
   });
+}
+
+const CASCADING =
+  /^\s*CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY .* ON (?:DELETE|UPDATE) (?:CASCADE|SET )/gim;
+
+/**
+ * What InnoDB changes in a child because of its parent is in no log (MariaDB: "Replication and
+ * Foreign Keys"), but where the SQL layer of a later MySQL does it. The table's own definition is
+ * asked, since the view of constraints hides them from an account with few rights.
+ */
+async function cascadesInto(
+  session: Session,
+  tables: readonly MysqlTable[],
+  database: string,
+): Promise<Map<MysqlTable, Finding[]>> {
+  const notes = new Map<MysqlTable, Finding[]>();
+  const settings = await session.rows(`SHOW GLOBAL VARIABLES LIKE 'innodb_native_foreign_keys'`);
+  if (settings.some(([, value]) => value === 'OFF')) return notes;
+  for (const table of tables.filter(({ engine }) => engine === 'InnoDB')) {
+    const name = quoteTable(table.name, database);
+    const [row] = await session.rows(`SHOW CREATE TABLE ${name}`);
+    const constraints = [...(row?.[1] ?? '').matchAll(CASCADING)].map(([, constraint]) =>
+      note(
+        'cascade',
+        `what foreign key ${constraint} changes in ${table.name} is not logged: it goes unseen`,
+        'Let the application change the rows itself, with ON DELETE and ON UPDATE RESTRICT.',
+      ),
+    );
+    notes.set(table, constraints);
+  }
+  return notes;
 }
 
 function checkTable(need: Need, table: MysqlTable): Finding[] {

@@ -72,7 +72,7 @@ export function selected(column: MysqlColumn): string {
   return name;
 }
 
-/** Turns the server's text of {@link selected} into the canonical spelling of src/model/value.ts. */
+/** From the server's text of {@link selected} to the spelling of src/model/value.ts. */
 export function canonical(column: MysqlColumn): (text: string) => string {
   switch (column.kind) {
     case 'integer':

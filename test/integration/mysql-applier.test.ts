@@ -84,7 +84,8 @@ const update = (
 describe('update', () => {
   test('changes only rows that still hold what was expected', async () => {
     await user.query(`INSERT INTO customer VALUES
-      (1,'c1','Ann',1.50,NULL), (2,'c2','Bob',2,NULL), (3,'c3','new',3,NULL), (4,'c4',NULL,4,NULL)`);
+      (1,'c1','Ann',1.50,NULL), (2,'c2','Bob',2,NULL),
+      (3,'c3','new',3,NULL), (4,'c4',NULL,4,NULL)`);
     const outcomes = await apply(
       update(
         ['name', 'credit'],
@@ -276,6 +277,43 @@ describe('insert', () => {
     expect(outcomes[77]).toMatchObject({ kind: 'refused', code: '23000' });
     expect(kinds(outcomes).filter((kind) => kind === 'applied')).toHaveLength(498);
     expect(outcomes[499]).toEqual({ kind: 'applied', key: ['500'] });
+  });
+
+  test('a row that a user is just inserting diverges once it is committed', async () => {
+    await using rival = await mysqlClient(server.url);
+    await rival.query(`START TRANSACTION; INSERT INTO note VALUES ('a', 'theirs')`);
+    const outcomes = apply({
+      op: 'insert',
+      table: 'note',
+      key: ['code'],
+      columns: ['code', 'body'],
+      compare: [],
+      guards: [],
+      rows: ['A', 'b'].map((key) => ({ key: [key], values: [key, 'ours'], expect: [] })),
+    });
+    const early = await Promise.race([outcomes, new Promise((r) => setTimeout(r, 100, 'waits'))]);
+    await rival.query('COMMIT');
+    expect([early, kinds(await outcomes)]).toEqual(['waits', ['diverged', 'applied']]);
+    expect(await all('SELECT * FROM note')).toEqual([
+      ['a', 'theirs'],
+      ['b', 'ours'],
+    ]);
+  });
+
+  test('a row that no packet holds is refused, and the connection lives', async () => {
+    const outcomes = await apply({
+      op: 'insert',
+      table: 'note',
+      key: ['code'],
+      columns: ['code', 'body'],
+      compare: [],
+      guards: [],
+      rows: [
+        { key: ['a'], values: ['a', 'ü'.repeat(5_000_000)], expect: [] },
+        { key: ['b'], values: ['b', 'x'], expect: [] },
+      ],
+    });
+    expect(kinds(outcomes)).toEqual(['refused', 'applied']);
   });
 
   test('the message of a trigger comes without its values', async () => {

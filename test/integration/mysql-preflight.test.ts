@@ -43,6 +43,12 @@ describe('a server that is ready', () => {
     await setup(session);
     for (const sql of setupScript(crew, NEEDS)) if (!sql.startsWith('--')) await admin.query(sql);
     expect(await preflight(crew, NEEDS)).toEqual([]);
+    await admin.query(`ALTER TABLE customer ADD boss INT,
+      ADD CONSTRAINT hangs FOREIGN KEY (boss) REFERENCES customer (id) ON DELETE SET NULL`);
+    expect(await preflight(crew, NEEDS)).toMatchObject([
+      { outcome: 'note', check: 'mysql.cascade', message: expect.stringContaining('hangs') },
+    ]);
+    await admin.query('ALTER TABLE customer DROP FOREIGN KEY hangs');
     await admin.query(`REVOKE INSERT, DELETE ON app.customer FROM crew@'%'`);
     expect(await preflight(crew, NEEDS)).toMatchObject([
       { check: 'mysql.grants', message: 'this account lacks INSERT, DELETE on customer' },

@@ -2,6 +2,7 @@ import type { Connection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openApplier } from '../../connectors/mysql/applier.ts';
 import { type MysqlOptions, parseOptions } from '../../connectors/mysql/config.ts';
+import { connector } from '../../connectors/mysql/connector.ts';
 import { describeTables, type MysqlTable } from '../../connectors/mysql/describe.ts';
 import { tableReader } from '../../connectors/mysql/read.ts';
 import { openSession } from '../../connectors/mysql/session.ts';
@@ -132,6 +133,22 @@ describe('types', () => {
     expect(updated).toEqual(rows.map((_, i) => ({ kind: 'applied', key: [`${i}`] })));
     expect(again).toEqual(rows.map(() => ({ kind: 'already' })));
     expect(await read()).toEqual(turned);
+  });
+
+  test('are spelled in the log as they are read', async () => {
+    await using system = connector.connect(options, { system: 'erp', instance: 'log' });
+    await using source = await system.source([spec]);
+    const from = await source.start();
+    await user.query('UPDATE every SET id = id + 1000');
+    const logged: (readonly Cell[])[] = [];
+    for await (const { transactions } of source.tail(from)) {
+      logged.push(...transactions.flatMap(({ changes }) => changes.map(({ row }) => row)));
+      if (logged.length >= rows.length) break;
+    }
+    const read = (await source.read({ table: spec, after: null, limit: 100 })).rows;
+    await user.query('UPDATE every SET id = id - 1000');
+    const byId = (a: readonly Cell[], b: readonly Cell[]): number => Number(a[0]) - Number(b[0]);
+    expect([...logged].sort(byId)).toEqual(read);
   });
 
   test.each([
