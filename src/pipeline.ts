@@ -3,8 +3,9 @@ import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snaps
 import type { Applier } from './contract/applier.ts';
 import type { LinkKey, Parked } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
-import type { Decided, Decisions, EchoOf, Extra, Unit } from './decide/decisions.ts';
+import type { Decided, Decisions, Extra } from './decide/decisions.ts';
 import { apply, MAX_BATCH_ENTRIES, prepare, recover } from './decide/deliveries.ts';
+import type { EchoOf, Unit } from './decide/pass.ts';
 import { CarrickError } from './errors.ts';
 import type { Mark, SourceBatch, TableSpec, Transaction } from './model/change.ts';
 import type { Position } from './model/position.ts';
@@ -99,9 +100,10 @@ async function follow(
   await using snapshot = snapshotOf(parts, participant, source);
   const echoes = echoReader(parts, system);
   report.following(system, start, source, snapshot.done);
-  if (snapshot.done) loaded();
+  let loading = !snapshot.done;
+  if (!loading) loaded();
   snapshot.pump();
-  for await (const batch of source.tail(start)) {
+  for await (const batch of untilStopped(source.tail(start), stop)) {
     const { units, chunk } = await unitsOf(participant, batch, echoes, snapshot);
     const decided = await decisions.decide(
       units,
@@ -112,10 +114,13 @@ async function follow(
     if (chunk !== null) snapshot.committed(chunk);
     report.decided(system, batch, units, decided, chunk);
     if (decided.due.length > 0) await releaseWaiting(parts, decided.due);
-    if (snapshot.done) loaded();
+    if (loading && snapshot.done) {
+      loading = false;
+      report.loaded(system);
+      loaded();
+    }
     snapshot.pump();
     moving();
-    if (stop.aborted) return;
   }
 }
 
@@ -192,13 +197,14 @@ async function unitsOf(
     const { id, committedAt: at, complete } = transaction;
     const events = rowEvents(transaction, routes);
     const echo = await echoes(transaction);
-    units.push({ system, transaction: id, at, events, echo, complete });
+    units.push({ system, transaction: id, at, origin: 'log', events, echo, complete });
     const due = snapshot.after(transaction);
     if (due === null) continue;
     chunk = due;
     const rows = chunkEvents(due.table, due.rows, due.missing, routes, at);
     const name = `snapshot:${due.table.name}:${due.rowsSoFar}`;
-    units.push({ system, transaction: name, at, events: rows, echo: null, complete: true });
+    const reading = { system, transaction: name, at, origin: 'reading' } as const;
+    units.push({ ...reading, events: rows, echo: null, complete: true });
   }
   return { units, chunk };
 }
@@ -257,7 +263,6 @@ function setAside({ system, routes }: Participant, transactions: readonly Transa
         }
       }
     }
-    return {};
   };
 }
 
@@ -272,7 +277,8 @@ async function releaseWaiting(parts: PipelineParts, due: readonly LinkKey[]): Pr
         if (event === null) continue;
         const { system, since: at } = row;
         const transaction = `parked:${row.id}`;
-        units.push({ system, transaction, at, events: [event], echo: null, complete: true });
+        const again = { system, transaction, at, origin: 'reading' } as const;
+        units.push({ ...again, events: [event], echo: null, complete: true });
       }
     }
     const decided: Decided = await decisions.decide(units);
@@ -305,6 +311,24 @@ function snapshotOf(
       await (await applier?.catch(() => undefined))?.[Symbol.asyncDispose]();
     },
   });
+}
+
+/** Ends the stream between two batches, without waiting for the next one. */
+async function* untilStopped<T>(stream: AsyncIterable<T>, stop: AbortSignal): AsyncGenerator<T> {
+  const iterator = stream[Symbol.asyncIterator]();
+  const ended = { done: true, value: undefined } as const;
+  while (!stop.aborted) {
+    const { promise, resolve } = Promise.withResolvers<typeof ended>();
+    const abort = (): void => resolve(ended);
+    stop.addEventListener('abort', abort, { once: true });
+    const next = iterator.next();
+    // Closing the source may fail what is still being waited for; nobody is interested any more.
+    next.catch(() => undefined);
+    const result = await Promise.race([next, promise]);
+    stop.removeEventListener('abort', abort);
+    if (result.done) return;
+    yield result.value;
+  }
 }
 
 function pause(seconds: number, stop: AbortSignal): Promise<void> {

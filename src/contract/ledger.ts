@@ -227,6 +227,8 @@ export interface LedgerDesk {
   parkedOne(id: number): Promise<Parked | null>;
   /** Rows that wait for the row `key` of `entity` in `system`. */
   waitingFor(link: LinkKey): Promise<ParkedRow[]>;
+  /** The outbox entries with these numbers that are still there. */
+  outbox(seqs: readonly number[]): Promise<OutboxEntry[]>;
   /** Records linked to rows of `entity` in `system`, in key order after `afterKey` (null: all). */
   linked(
     system: string,

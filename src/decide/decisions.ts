@@ -1,22 +1,8 @@
 import type { Entity } from '../contract/entity.ts';
-import type {
-  JournalEntry,
-  Ledger,
-  LedgerCommit,
-  LinkKey,
-  OutboxEntry,
-  Parked,
-  SourceState,
-} from '../contract/ledger.ts';
-import { enqueue } from '../deliver/queue.ts';
+import type { JournalEntry, Ledger, LinkKey, Parked, SourceState } from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
-import type { Micros } from '../model/value.ts';
-import { decideRows } from '../reconcile/batch.ts';
-import { type Echo, openEcho } from '../reconcile/echo.ts';
-import { type FloodCounts, floodGauge } from '../reconcile/flood.ts';
-import type { RowEvent } from '../reconcile/row-event.ts';
+import type { FloodCounts } from '../reconcile/flood.ts';
 import {
-  eraseIfGone,
   identityChanges,
   isComplete,
   type Loaded,
@@ -24,42 +10,16 @@ import {
   linkText,
   type Numbers,
   nothingLoaded,
-  putRecord,
   queryOf,
-  recordById,
   remember,
-  startWorking,
   type Working,
 } from '../reconcile/working.ts';
 import { type Bell, bell } from './bell.ts';
 import { type Exclusively, mutex } from './mutex.ts';
+import { type Ground, type Pass, refusalText, runPass, type Unit } from './pass.ts';
 
-/** A delivery that comes back without effect so often is parked: the row is not what its log said. */
-export const MAX_ATTEMPTS = 12;
-
-/** The row news of one transaction or of one snapshot chunk: decided and enqueued together. */
-export interface Unit {
-  readonly system: string;
-  readonly transaction: string;
-  readonly at: Micros;
-  readonly events: readonly RowEvent[];
-  /** Our own apply transaction: what it carried. */
-  readonly echo: EchoOf | null;
-  /** The transaction ends with this unit. */
-  readonly complete: boolean;
-}
-
-/** One object for all parts of one apply transaction. */
-export interface EchoOf {
-  readonly batch: number;
-  readonly entries: readonly OutboxEntry[];
-  readonly keys: ReadonlyMap<string, RecordId>;
-  /** Seqs that committed parts have shown. */
-  readonly shown: Set<number>;
-}
-
-/** Anything else that goes into the same commit, decided with the working set in hand. */
-export type Extra = (w: Working) => Partial<LedgerCommit>;
+/** Anything else that goes into the same commit, put into the working set. */
+export type Extra = (w: Working) => void;
 
 /** What was committed, for metrics and logs. */
 export interface Decided {
@@ -98,20 +58,6 @@ export interface Decisions {
   ): Promise<Decided>;
 }
 
-export const refusalText = (system: string, record: RecordId): string => `${system}:${record}`;
-
-interface Pass {
-  readonly refused: ReadonlyMap<number, string>;
-  readonly refusals: ReadonlyMap<string, number>;
-  readonly w: Working;
-  readonly added: OutboxEntry[];
-  readonly removed: number[];
-  /** What the apply transactions have shown by now, this batch's parts included. */
-  readonly shown: Map<EchoOf, ReadonlySet<number>>;
-  readonly floods: FloodCounts;
-  echoes: number;
-}
-
 export function openDecisions(
   ledger: Ledger,
   entities: ReadonlyMap<string, Entity>,
@@ -122,56 +68,29 @@ export function openDecisions(
   const head = ledger.head();
   const numbers: Numbers = { record: head.nextRecord, case: head.nextCase, seq: head.nextSeq };
   const bells = new Map(systems.map((system) => [system, bell()]));
-  const referenced = new Set<string>();
-  for (const entity of entities.values()) {
-    for (const field of entity.fields) if (field.ref !== null) referenced.add(field.ref);
-  }
-  const refused = new Map<number, string>();
-  const refusals = new Map<string, number>();
+  const referenced = new Set(
+    [...entities.values()].flatMap(({ fields }) => fields.flatMap(({ ref }) => ref ?? [])),
+  );
   const awaited = new Set<string>();
-  let floods: FloodCounts = new Map();
   const exclusively = mutex();
-
-  const runPass = (units: readonly Unit[], loaded: Loaded): Pass => {
-    const pass: Pass = {
-      refused,
-      refusals,
-      w: startWorking(loaded, numbers),
-      added: [],
-      removed: [],
-      shown: new Map(),
-      floods: new Map(floods),
-      echoes: 0,
-    };
-    const gauge = floodGauge(pass.floods, (entity) => population[entity] ?? 0);
-    for (const unit of units) {
-      pass.w.recent.clear();
-      const echo = unit.echo === null ? null : echoFor(unit.echo, pass);
-      decideRows(pass.w, unit.events, echo, gauge);
-      const again = echo === null ? null : closeEcho(pass, unit, echo);
-      enqueueRecent(pass, unit, again, entities);
-    }
-    return pass;
+  const ground = {
+    entities,
+    numbers,
+    floods: new Map() as FloodCounts,
+    population,
+    refused: new Map<number, string>(),
+    refusals: new Map<string, number>(),
   };
+  const { refused, refusals } = ground;
 
   const decide: Decisions['decide'] = (units, source, extra) =>
     exclusively(async () => {
-      const loaded = nothingLoaded();
-      await preload(ledger, loaded, units);
-      let pass = runPass(units, loaded);
-      let more = extra?.(pass.w) ?? {};
-      while (!isComplete(pass.w.missing)) {
-        const query = queryOf(pass.w.missing);
-        remember(loaded, query, await ledger.find(query));
-        pass = runPass(units, loaded);
-        more = extra?.(pass.w) ?? {};
-      }
+      const { pass, loaded } = await settled(ledger, ground, units, extra);
       const { w } = pass;
       const links = linkChanges(w);
       const release = links.add.filter((link) => referenced.has(link.entity));
       const started = performance.now();
       await ledger.commit({
-        ...more,
         ...(source === undefined ? {} : { source }),
         records: [...w.touched.values()],
         erased: [...w.erased],
@@ -192,7 +111,7 @@ export function openDecisions(
       Object.assign(numbers, w.numbers);
       keepRefusals(refusals, w);
       for (const seq of pass.removed) refused.delete(seq);
-      floods = pass.floods;
+      ground.floods = pass.floods;
       for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
       for (const system of new Set(pass.added.map((entry) => entry.system))) {
         bells.get(system)?.ring();
@@ -217,6 +136,24 @@ export function openDecisions(
   };
 }
 
+/** Runs the pass until it has seen everything that it asks for. */
+async function settled(
+  ledger: Ledger,
+  ground: Ground,
+  units: readonly Unit[],
+  extra: Extra | undefined,
+): Promise<{ pass: Pass; loaded: Loaded }> {
+  const loaded = nothingLoaded();
+  await preload(ledger, loaded, units);
+  for (;;) {
+    const pass = runPass(ground, units, loaded);
+    extra?.(pass.w);
+    if (isComplete(pass.w.missing)) return { pass, loaded };
+    const query = queryOf(pass.w.missing);
+    remember(loaded, query, await ledger.find(query));
+  }
+}
+
 /** What nearly every batch needs, in one question: the rows' records and parked rows. */
 async function preload(ledger: Ledger, loaded: Loaded, units: readonly Unit[]): Promise<void> {
   const links = units.flatMap((unit) =>
@@ -230,94 +167,6 @@ async function preload(ledger: Ledger, loaded: Loaded, units: readonly Unit[]): 
   if (links.length === 0 && records.length === 0) return;
   const query = { links, parkedRows: links, records };
   remember(loaded, query, await ledger.find(query));
-}
-
-const shownBefore = (of: EchoOf, pass: Pass): ReadonlySet<number> => pass.shown.get(of) ?? of.shown;
-
-const echoFor = (of: EchoOf, pass: Pass): Echo =>
-  openEcho(of.entries, of.keys, shownBefore(of, pass));
-
-/**
- * The end of our own transaction, or of a part. Deliveries that showed are confirmed; at the last
- * part those that did not (diverged, refused, nothing to write) are looked at again: every change
- * that stood in their way was read before this point of the log.
- */
-function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, OutboxEntry> {
-  const { w } = pass;
-  const of = unit.echo;
-  const again = new Map<RecordId, OutboxEntry>();
-  if (of === null) return again;
-  const before = shownBefore(of, pass);
-  for (const entry of of.entries) {
-    const shown = echo.taken.has(entry.seq);
-    if (shown && !before.has(entry.seq)) {
-      pass.removed.push(entry.seq);
-      pass.echoes += 1;
-    }
-    if (shown || !unit.complete) continue;
-    pass.removed.push(entry.seq);
-    const record = recordById(w, entry.record);
-    if (record === undefined || record === null) continue;
-    const { [entry.system]: _, ...outbox } = record.outbox;
-    if (record.outbox[entry.system] === entry.seq) w.touched.set(record.id, { ...record, outbox });
-    w.recent.add(record.id);
-    again.set(record.id, entry);
-  }
-  pass.shown.set(of, echo.taken);
-  return again;
-}
-
-function enqueueRecent(
-  pass: Pass,
-  unit: Unit,
-  again: ReadonlyMap<RecordId, OutboxEntry> | null,
-  entities: ReadonlyMap<string, Entity>,
-): void {
-  const { w } = pass;
-  for (const id of [...w.recent]) {
-    const record = w.touched.get(id) ?? w.loaded.records.get(id);
-    const entity = record == null ? undefined : entities.get(record.entity);
-    if (record == null || entity === undefined) continue;
-    const back = again?.get(id);
-    const given = back === undefined ? null : givenUp(pass, back);
-    const cause = {
-      since: back?.since ?? unit.at,
-      origin: unit.system,
-      transaction: unit.transaction,
-      attempts: (system: string) => (back?.system === system ? back.attempts + 1 : 0),
-    };
-    const queued = enqueue(entity, record, cause, () => w.numbers.seq++);
-    const stops = (entry: OutboxEntry) => given !== null && entry.system === back?.system;
-    const entries = queued.entries.filter((entry) => !stops(entry));
-    let next = queued.record;
-    if (given !== null && back !== undefined && entries.length < queued.entries.length) {
-      parkDelivery(w, back, given.reason, given.detail);
-      const { [back.system]: _, ...outbox } = next.outbox;
-      next = { ...next, outbox };
-    }
-    pass.added.push(...entries);
-    for (const { system } of entries) {
-      const refusal = pass.refusals.get(refusalText(system, id));
-      if (refusal !== undefined) w.unparked.add(refusal);
-    }
-    if (next !== record) putRecord(w, entity, next);
-    if (w.touched.has(id)) eraseIfGone(w, id);
-  }
-}
-
-/** Why a delivery that came back is not tried again; null: it is. */
-function givenUp(pass: Pass, entry: OutboxEntry): { reason: string; detail: string } | null {
-  const refused = pass.refused.get(entry.seq);
-  if (refused !== undefined) return { reason: 'refused', detail: refused };
-  if (entry.attempts + 1 < MAX_ATTEMPTS) return null;
-  return { reason: 'drifted', detail: 'the row is not what its log said' };
-}
-
-/** A delivery that cannot get through waits for a person; the record goes on without it. */
-function parkDelivery(w: Working, entry: OutboxEntry, reason: string, detail: string): void {
-  const id = w.numbers.case++;
-  const { system, entity, since, record } = entry;
-  w.parked.set(id, { id, kind: 'delivery', system, entity, since, reason, detail, record });
 }
 
 function noteAwaited(awaited: Set<string>, w: Working): void {

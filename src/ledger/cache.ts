@@ -1,48 +1,38 @@
 /** A bounded memory of what was used lately. */
 export interface Cache<K, V> {
   get(key: K): V | undefined;
-  set(key: K, value: V, weight: number): void;
+  set(key: K, value: V): void;
   delete(key: K): void;
   clear(): void;
-}
-
-interface Kept<V> {
-  readonly value: V;
-  readonly weight: number;
 }
 
 /**
  * Two generations instead of a list in order of use: an entry that is used moves to the young
  * one; when that weighs half of `limit` it becomes the old one, and what was old is forgotten.
+ * An entry that is replaced is weighed again, so the cache holds rather less than `limit`.
  */
-export function createCache<K, V>(limit: number): Cache<K, V> {
-  let young = new Map<K, Kept<V>>();
-  let old = new Map<K, Kept<V>>();
+export function createCache<K, V>(limit: number, weigh: (key: K, value: V) => number): Cache<K, V> {
+  let young = new Map<K, V>();
+  let old = new Map<K, V>();
   let weight = 0;
-  const put = (key: K, kept: Kept<V>) => {
-    weight += kept.weight - (young.get(key)?.weight ?? 0);
-    young.set(key, kept);
+  const set = (key: K, value: V) => {
+    young.set(key, value);
+    weight += weigh(key, value);
     if (weight * 2 <= limit) return;
     old = young;
     young = new Map();
     weight = 0;
   };
   return {
+    set,
     get(key) {
-      const kept = young.get(key);
-      if (kept !== undefined) return kept.value;
+      const value = young.get(key);
+      if (value !== undefined) return value;
       const aged = old.get(key);
-      if (aged === undefined) return undefined;
-      old.delete(key);
-      put(key, aged);
-      return aged.value;
-    },
-    set(key, value, weight) {
-      old.delete(key);
-      put(key, { value, weight });
+      if (aged !== undefined) set(key, aged);
+      return aged;
     },
     delete(key) {
-      weight -= young.get(key)?.weight ?? 0;
       young.delete(key);
       old.delete(key);
     },

@@ -13,7 +13,7 @@ import type { Store } from './store.ts';
 
 /** The desk's questions, answered at once; `sqlite.ts` makes the promises. */
 export type Desk = {
-  [Q in keyof LedgerDesk]: (
+  [Q in Exclude<keyof LedgerDesk, 'outbox'>]: (
     ...asked: Parameters<LedgerDesk[Q]>
   ) => Awaited<ReturnType<LedgerDesk[Q]>>;
 };

@@ -103,6 +103,7 @@ function desk(disk: Disk, inTurn: InTurn): LedgerDesk {
       ),
     parkedOne: (id) => inTurn(() => parked.get(id) ?? null),
     waitingFor: (link) => inTurn(() => waitingFor(disk, link)),
+    outbox: (seqs) => inTurn(() => seqs.flatMap((seq) => disk.outbox.get(seq)?.entry ?? [])),
     linked: (system, entity, afterKey, limit) =>
       inTurn(() => linked(disk, system, entity, afterKey).slice(0, limit)),
     counts: () => inTurn(() => counts(disk)),

@@ -12,13 +12,14 @@ import type {
 import type { Position } from '../model/position.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { decodeRecord, decodeSent } from './codec.ts';
-import { keepLink, keepRecord, linkId, type Store } from './store.ts';
+import { linkId, type Store } from './store.ts';
 
 export interface Reader {
   head(): LedgerHead;
   find(query: LedgerQuery): LedgerFound;
   ready(system: string, afterSeq: number, limit: number): OutboxEntry[];
   sent(system: string, batch: number, limit: number): OutboxEntry[];
+  outbox(seqs: readonly number[]): OutboxEntry[];
 }
 
 type Columns = SQLOutputValue[];
@@ -124,7 +125,7 @@ function openFindLinks(store: Store): (links: readonly LinkKey[]) => (RecordId |
       const row = getRow(select, ...codes, key);
       if (row === undefined) continue;
       ids[i] = row[0] as number;
-      keepLink(store, linkId(...codes, key), ids[i]!);
+      store.links.set(linkId(...codes, key), ids[i]!);
     }
     return ids;
   };
@@ -170,15 +171,15 @@ function openFindRecords(
       const entity = store.names.name(row[0] as number);
       const state = decodeRecord(id, entity, row[1] as string, store.names);
       found.set(id, state);
-      keepRecord(store, state);
+      store.records.set(state.id, state);
     }
     return found;
   };
 }
 
-const OUTBOX = 'seq, record, entity, since, origin, txn, batch, attempts, sent';
+const OUTBOX = 'system, seq, record, entity, since, origin, txn, batch, attempts, sent';
 
-function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent'> {
+function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent' | 'outbox'> {
   // A transaction that is still open may bring more: its entries are sent together (invariant 7).
   const ready = rows(
     store,
@@ -192,36 +193,32 @@ function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent'> {
     store,
     `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch = ? ORDER BY seq LIMIT ?`,
   );
+  const one = rows(store, `SELECT ${OUTBOX} FROM outbox WHERE seq = ?`);
   const entries = (statement: StatementSync, system: string, from: number, limit: number) => {
     const code = store.names.known(system);
     if (code === undefined) return [];
-    return allRows(statement, code, from, limit).map(
-      ([
-        seq,
-        record,
-        entity,
-        since,
-        origin,
-        transaction,
-        batch,
-        attempts,
-        values,
-      ]): OutboxEntry => ({
-        seq: seq as number,
-        system,
-        record: record as number,
-        entity: store.names.name(entity as number),
-        since: since as number,
-        origin: store.names.name(origin as number),
-        transaction: transaction as string,
-        batch: batch as number | null,
-        sent: decodeSent(values as string | null),
-        attempts: attempts as number,
-      }),
-    );
+    return allRows(statement, code, from, limit).map((row) => entryOf(store, row));
   };
   return {
     ready: (system, afterSeq, limit) => entries(ready, system, afterSeq, limit),
     sent: (system, batch, limit) => entries(sent, system, batch, limit),
+    outbox: (seqs) => seqs.flatMap((seq) => allRows(one, seq).map((row) => entryOf(store, row))),
+  };
+}
+
+/** The columns of `OUTBOX`, in their order. */
+function entryOf({ names }: Store, row: Columns): OutboxEntry {
+  const [system, seq, record, entity, since, origin, transaction, batch, attempts, values] = row;
+  return {
+    seq: seq as number,
+    system: names.name(system as number),
+    record: record as number,
+    entity: names.name(entity as number),
+    since: since as number,
+    origin: names.name(origin as number),
+    transaction: transaction as string,
+    batch: batch as number | null,
+    sent: decodeSent(values as string | null),
+    attempts: attempts as number,
   };
 }

@@ -68,6 +68,7 @@ function serve(db: DatabaseSync, path: string, readOnly: boolean, release: () =>
       parked: ask(desk.parked),
       parkedOne: ask(desk.parkedOne),
       waitingFor: ask(desk.waitingFor),
+      outbox: ask(reader.outbox),
       linked: ask(desk.linked),
       counts: ask(desk.counts),
     },

@@ -26,8 +26,8 @@ export function openStore(db: DatabaseSync): Store {
     db,
     names: openNames(db),
     tallies: openTallies(db),
-    records: createCache(RECORD_CACHE_BYTES),
-    links: createCache(LINK_CACHE_BYTES),
+    records: createCache(RECORD_CACHE_BYTES, weighRecord),
+    links: createCache(LINK_CACHE_BYTES, (id) => 120 + id.length),
     oldest: new Map(),
   };
 }
@@ -45,21 +45,17 @@ export function linkId(system: number, entity: number, key: string): string {
   return `${system}/${entity}/${key}`;
 }
 
-export function keepLink(store: Store, id: string, record: number): void {
-  store.links.set(id, record, 120 + id.length);
-}
-
-export function keepRecord(store: Store, state: RecordState): void {
-  let weight = 400 + 80 * state.values.length;
-  for (const value of state.values) weight += value?.length ?? 0;
+/** Estimated heap bytes; views share what they have in common with the record. */
+function weighRecord(_id: number, state: RecordState): number {
+  let weight = 400;
+  for (const value of state.values) weight += 60 + (value?.length ?? 0);
   for (const system in state.views) {
-    const view = state.views[system]!;
-    weight += 300 + view.key.length + (view.values === state.values ? 0 : 8 * view.values.length);
-    for (let i = 0; i < view.values.length; i++) {
-      const value = view.values[i];
-      if (value !== state.values[i]) weight += value?.length ?? 0;
+    const { values, raw } = state.views[system]!;
+    weight += 300;
+    if (values !== state.values) {
+      for (const value of values) weight += 10 + (value?.length ?? 0);
     }
-    for (const column in view.raw) weight += 40 + (view.raw[column]?.length ?? 0);
+    for (const column in raw) weight += 80 + (raw[column]?.length ?? 0);
   }
-  store.records.set(state.id, state, weight);
+  return weight;
 }

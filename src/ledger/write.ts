@@ -4,7 +4,7 @@ import type { RecordId } from '../model/record.ts';
 import { decodeRecord, encodeRecord, encodeSent } from './codec.ts';
 import { openOrdinals } from './ordinals.ts';
 import { isSpent } from './spent.ts';
-import { keepLink, keepRecord, linkId, type Store } from './store.ts';
+import { linkId, type Store } from './store.ts';
 
 export interface Writer {
   /** Commits all of `commits`, in order, in one transaction, or none of them. */
@@ -51,7 +51,7 @@ function transact<T>({ db, names, tallies }: Store, work: () => T): T {
 function remember(store: Store, commit: LedgerCommit): void {
   for (const state of commit.records ?? []) {
     if (isSpent(state)) store.records.delete(state.id);
-    else keepRecord(store, state);
+    else store.records.set(state.id, state);
   }
   for (const id of commit.erased ?? []) store.records.delete(id);
   const { add = [], remove = [] } = commit.links ?? {};
@@ -61,7 +61,7 @@ function remember(store: Store, commit: LedgerCommit): void {
     );
   }
   for (const { system, entity, key, record } of add) {
-    keepLink(store, linkId(store.names.code(system), store.names.code(entity), key), record);
+    store.links.set(linkId(store.names.code(system), store.names.code(entity), key), record);
   }
 }
 

@@ -139,7 +139,7 @@ export const EVENTS = {
   'snapshot.done': {
     level: 'info',
     message: 'snapshot complete',
-    fields: { system: 'string', table: 'string', rows: 'number', seconds: 'number' },
+    fields: { system: 'string', table: 'string', rows: 'number' },
   },
   'echo.differs': {
     level: 'debug',

@@ -26,6 +26,8 @@ export interface Report {
     decided: DecidedRows,
     chunk: ChunkRows | null,
   ): void;
+  /** The first load of the system is complete. */
+  loaded(system: string): void;
   released(decided: DecidedRows): void;
   target(system: string, news: TargetNews): void;
 }
@@ -49,6 +51,8 @@ export interface AppliedRow {
 
 export interface UnitRows {
   readonly echo: unknown;
+  /** `reading`: a snapshot chunk, not changes of the log. */
+  readonly origin: 'log' | 'reading';
   readonly events: readonly {
     readonly entity: { readonly name: string };
     readonly cells: unknown;

@@ -1,0 +1,181 @@
+import type { Entity } from '../contract/entity.ts';
+import type { OutboxEntry } from '../contract/ledger.ts';
+import { enqueue } from '../deliver/queue.ts';
+import type { RecordId } from '../model/record.ts';
+import type { Micros } from '../model/value.ts';
+import { decideRows } from '../reconcile/batch.ts';
+import { type Echo, openEcho } from '../reconcile/echo.ts';
+import { type FloodCounts, floodGauge } from '../reconcile/flood.ts';
+import type { RowEvent } from '../reconcile/row-event.ts';
+import {
+  eraseIfGone,
+  type Loaded,
+  type Numbers,
+  putRecord,
+  recordById,
+  startWorking,
+  type Working,
+} from '../reconcile/working.ts';
+
+/** A delivery that comes back without effect so often is parked: the row is not what its log said. */
+export const MAX_ATTEMPTS = 12;
+
+/** The row news of one transaction or of one snapshot chunk: decided and enqueued together. */
+export interface Unit {
+  readonly system: string;
+  readonly transaction: string;
+  readonly at: Micros;
+  /** `reading`: rows as they were found, not changes of the log. */
+  readonly origin: 'log' | 'reading';
+  readonly events: readonly RowEvent[];
+  /** What a person decided, done before the rows. Pure but for the working set. */
+  readonly act?: (w: Working) => void;
+  /** Our own apply transaction: what it carried. */
+  readonly echo: EchoOf | null;
+  /** The transaction ends with this unit. */
+  readonly complete: boolean;
+}
+
+/** One object for all parts of one apply transaction. */
+export interface EchoOf {
+  readonly batch: number;
+  readonly entries: readonly OutboxEntry[];
+  readonly keys: ReadonlyMap<string, RecordId>;
+  /** Seqs that committed parts have shown. */
+  readonly shown: Set<number>;
+}
+
+export const refusalText = (system: string, record: RecordId): string => `${system}:${record}`;
+
+/** What a pass starts from; it changes none of it. */
+export interface Ground {
+  readonly entities: ReadonlyMap<string, Entity>;
+  readonly numbers: Numbers;
+  readonly floods: FloodCounts;
+  readonly population: Readonly<Record<string, number>>;
+  /** See `Decisions`. */
+  readonly refused: ReadonlyMap<number, string>;
+  readonly refusals: ReadonlyMap<string, number>;
+}
+
+/** Everything that one run over a batch decided. */
+export interface Pass {
+  readonly ground: Ground;
+  readonly w: Working;
+  readonly added: OutboxEntry[];
+  readonly removed: number[];
+  /** What the apply transactions have shown by now, this batch's parts included. */
+  readonly shown: Map<EchoOf, ReadonlySet<number>>;
+  readonly floods: FloodCounts;
+  echoes: number;
+}
+
+/** Decides units one after the other, each enqueued as a whole. Pure: it may be run again. */
+export function runPass(ground: Ground, units: readonly Unit[], loaded: Loaded): Pass {
+  const pass: Pass = {
+    ground,
+    w: startWorking(loaded, ground.numbers),
+    added: [],
+    removed: [],
+    shown: new Map(),
+    floods: new Map(ground.floods),
+    echoes: 0,
+  };
+  const gauge = floodGauge(pass.floods, (entity) => ground.population[entity] ?? 0);
+  for (const unit of units) {
+    pass.w.recent.clear();
+    const echo = unit.echo === null ? null : echoFor(unit.echo, pass);
+    unit.act?.(pass.w);
+    decideRows(pass.w, unit.events, echo, gauge);
+    const again = echo === null ? null : closeEcho(pass, unit, echo);
+    enqueueRecent(pass, unit, again);
+  }
+  return pass;
+}
+
+const shownBefore = (of: EchoOf, pass: Pass): ReadonlySet<number> => pass.shown.get(of) ?? of.shown;
+
+const echoFor = (of: EchoOf, pass: Pass): Echo =>
+  openEcho(of.entries, of.keys, shownBefore(of, pass));
+
+/**
+ * The end of our own transaction, or of a part. Deliveries that showed are confirmed; at the last
+ * part those that did not (diverged, refused, nothing to write) are looked at again: every change
+ * that stood in their way was read before this point of the log.
+ */
+function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, OutboxEntry> {
+  const { w } = pass;
+  const of = unit.echo;
+  const again = new Map<RecordId, OutboxEntry>();
+  if (of === null) return again;
+  const before = shownBefore(of, pass);
+  for (const entry of of.entries) {
+    const shown = echo.taken.has(entry.seq);
+    if (shown && !before.has(entry.seq)) {
+      pass.removed.push(entry.seq);
+      pass.echoes += 1;
+    }
+    if (shown || !unit.complete) continue;
+    pass.removed.push(entry.seq);
+    const record = recordById(w, entry.record);
+    if (record === undefined || record === null) continue;
+    const { [entry.system]: _, ...outbox } = record.outbox;
+    if (record.outbox[entry.system] === entry.seq) w.touched.set(record.id, { ...record, outbox });
+    w.recent.add(record.id);
+    again.set(record.id, entry);
+  }
+  pass.shown.set(of, echo.taken);
+  return again;
+}
+
+function enqueueRecent(
+  pass: Pass,
+  unit: Unit,
+  again: ReadonlyMap<RecordId, OutboxEntry> | null,
+): void {
+  const { w, ground } = pass;
+  for (const id of [...w.recent]) {
+    const record = w.touched.get(id) ?? w.loaded.records.get(id);
+    const entity = record == null ? undefined : ground.entities.get(record.entity);
+    if (record == null || entity === undefined) continue;
+    const back = again?.get(id);
+    const given = back === undefined ? null : givenUp(pass, back);
+    const cause = {
+      since: back?.since ?? unit.at,
+      origin: unit.system,
+      transaction: unit.transaction,
+      attempts: (system: string) => (back?.system === system ? back.attempts + 1 : 0),
+    };
+    const queued = enqueue(entity, record, cause, () => w.numbers.seq++);
+    const stops = (entry: OutboxEntry) => given !== null && entry.system === back?.system;
+    const entries = queued.entries.filter((entry) => !stops(entry));
+    let next = queued.record;
+    if (given !== null && back !== undefined && entries.length < queued.entries.length) {
+      parkDelivery(w, back, given.reason, given.detail);
+      const { [back.system]: _, ...outbox } = next.outbox;
+      next = { ...next, outbox };
+    }
+    pass.added.push(...entries);
+    for (const { system } of entries) {
+      const refusal = ground.refusals.get(refusalText(system, id));
+      if (refusal !== undefined) w.unparked.add(refusal);
+    }
+    if (next !== record) putRecord(w, entity, next);
+    if (w.touched.has(id)) eraseIfGone(w, id);
+  }
+}
+
+/** Why a delivery that came back is not tried again; null: it is. */
+function givenUp(pass: Pass, entry: OutboxEntry): { reason: string; detail: string } | null {
+  const refused = pass.ground.refused.get(entry.seq);
+  if (refused !== undefined) return { reason: 'refused', detail: refused };
+  if (entry.attempts + 1 < MAX_ATTEMPTS) return null;
+  return { reason: 'drifted', detail: 'the row is not what its log said' };
+}
+
+/** A delivery that cannot get through waits for a person; the record goes on without it. */
+function parkDelivery(w: Working, entry: OutboxEntry, reason: string, detail: string): void {
+  const id = w.numbers.case++;
+  const { system, entity, since, record } = entry;
+  w.parked.set(id, { id, kind: 'delivery', system, entity, since, reason, detail, record });
+}

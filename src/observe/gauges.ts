@@ -1,0 +1,80 @@
+import type { Ledger } from '../contract/ledger.ts';
+import type { SystemStatus } from '../contract/operator.ts';
+import type { SetGauge } from './metrics.ts';
+import type { SystemNews } from './reporter.ts';
+import { parseSnapshot } from './snapshots.ts';
+
+const age = (micros: number): number => Math.max(0, Date.now() / 1000 - micros / 1e6);
+
+/** The gauges of every system, the outbox, the parked items and the ledger, at a scrape. */
+export async function collectGauges(
+  set: SetGauge,
+  ledger: Ledger,
+  news: ReadonlyMap<string, SystemNews>,
+  ledgerBytes: number,
+): Promise<void> {
+  const counts = await ledger.desk.counts();
+  for (const [system, one] of news) {
+    const status = one.live?.status();
+    const outbox = counts.outbox[system];
+    set('carrick_source_up', { system }, up(one.source, ['following', 'snapshot']));
+    set('carrick_target_up', { system }, up(one.target, ['idle', 'delivering']));
+    set('carrick_replication_lag_seconds', { system }, one.lagSeconds ?? 0);
+    set('carrick_outbox_entries', { system }, outbox?.depth ?? 0);
+    const oldest = outbox?.oldest ?? null;
+    set('carrick_outbox_oldest_age_seconds', { system }, oldest === null ? 0 : age(oldest));
+    const known = [
+      ['carrick_last_byte_age_seconds', status?.lastByteAt == null ? null : age(status.lastByteAt)],
+      ['carrick_replication_lag_bytes', status?.lagBytes ?? null],
+      ['carrick_retained_log_bytes', status?.retainedBytes ?? null],
+      ['carrick_retention_limit_bytes', status?.retentionLimitBytes ?? null],
+    ] as const;
+    for (const [name, value] of known) if (value !== null) set(name, { system }, value);
+    const snapshots = ledger.head().positions[system]?.snapshots ?? {};
+    for (const [entity, progress] of Object.entries(snapshots)) {
+      set('carrick_snapshot_done', { system, entity }, parseSnapshot(progress).done ? 1 : 0);
+    }
+  }
+  for (const [entity, count] of Object.entries(counts.openConflicts)) {
+    set('carrick_open_conflicts', { entity }, count);
+  }
+  for (const [reason, count] of Object.entries(counts.parked)) {
+    set('carrick_parked_items', { reason }, count);
+  }
+  for (const [entity, count] of Object.entries(counts.records)) {
+    set('carrick_records', { entity }, count);
+  }
+  set('carrick_ledger_bytes', {}, ledgerBytes);
+}
+
+const up = (state: string, good: readonly string[]): number => (good.includes(state) ? 1 : 0);
+
+/** One system for `carrick status`; without `one`, as the ledger alone knows it. */
+export async function systemStatus(
+  system: string,
+  connector: string,
+  ledger: Ledger,
+  one: SystemNews | null,
+): Promise<SystemStatus> {
+  const { outbox } = await ledger.desk.counts();
+  const state = ledger.head().positions[system];
+  const status = one?.live?.status();
+  const oldest = outbox[system]?.oldest ?? null;
+  return {
+    system,
+    connector,
+    source: one?.source ?? 'stopped',
+    target: one?.target ?? 'stopped',
+    position: state?.position ?? null,
+    lagSeconds: one?.lagSeconds ?? null,
+    lagBytes: status?.lagBytes ?? null,
+    lastByteAgeSeconds: status?.lastByteAt == null ? null : age(status.lastByteAt),
+    outboxDepth: outbox[system]?.depth ?? 0,
+    outboxOldestSeconds: oldest === null ? null : age(oldest),
+    trouble: one?.trouble ?? null,
+    snapshots: Object.entries(state?.snapshots ?? {}).map(([table, text]) => ({
+      table,
+      ...parseSnapshot(text),
+    })),
+  };
+}

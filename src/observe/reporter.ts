@@ -1,0 +1,193 @@
+import type { Source } from '../contract/source.ts';
+import type { Position } from '../model/position.ts';
+import type { Micros } from '../model/value.ts';
+import type { Vital } from './health.ts';
+import type { Log } from './log.ts';
+import { type Metrics, policyKind } from './metrics.ts';
+import type { DecidedRows, Report, TargetNews } from './report.ts';
+import { type Trouble, troubleOf } from './trouble.ts';
+
+/** What is known of one system's loops, from memory alone. */
+export interface SystemNews {
+  source: string;
+  target: string;
+  position: Position | null;
+  lagSeconds: number | null;
+  trouble: Trouble | null;
+  sourceMovedAt: number;
+  targetMovedAt: number;
+  live: Source | null;
+}
+
+export interface Reporter extends Report {
+  readonly news: ReadonlyMap<string, SystemNews>;
+  vitals(): Vital[];
+}
+
+const seconds = (at: Micros): number => (Date.now() * 1000 - at) / 1e6;
+
+/** Turns what the pipeline tells into metrics, log lines and health. */
+export function createReporter(systems: readonly string[], metrics: Metrics, log: Log): Reporter {
+  const news = new Map<string, SystemNews>(systems.map((system) => [system, unheard()] as const));
+  const of = (system: string): SystemNews => {
+    const found = news.get(system);
+    if (found === undefined) throw new Error(`no such system: ${system}`);
+    return found;
+  };
+  return {
+    news,
+    vitals: () => [...news].map(([system, one]) => vital(system, one)),
+    moved(system, side) {
+      const one = of(system);
+      if (side === 'source') one.sourceMovedAt = Date.now();
+      else one.targetMovedAt = Date.now();
+      if (one.source !== 'retrying' && one.target !== 'retrying') one.trouble = null;
+    },
+    retrying(system, side, error, attempt, delaySeconds) {
+      const one = of(system);
+      one.trouble = troubleOf(error);
+      one[side] = 'retrying';
+      if (side === 'source') {
+        metrics.add('carrick_source_reconnects_total', { system, code: one.trouble.code }, 1);
+      }
+      log.event(`${side}.retrying`, { system, ...one.trouble, attempt, delaySeconds });
+    },
+    halted(system, side, error) {
+      const one = of(system);
+      one.trouble = troubleOf(error);
+      one[side] = 'halted';
+      log.event(`${side}.halted`, { system, ...one.trouble });
+    },
+    stopped(system, side) {
+      of(system)[side] = 'stopped';
+    },
+    following(system, position, source, loaded) {
+      const one = of(system);
+      one.source = loaded ? 'following' : 'snapshot';
+      one.position = position;
+      one.live = source;
+      log.event('source.following', { system, position });
+    },
+    decided(system, batch, units, decided, chunk) {
+      const one = of(system);
+      one.position = batch.position;
+      const last = batch.transactions.at(-1);
+      one.lagSeconds = last === undefined ? 0 : Math.max(0, seconds(last.committedAt));
+      if (chunk !== null) {
+        const { table, rows, rowsSoFar, done } = chunk;
+        countChunk(metrics, system, units, rows.length);
+        const told = { system, table: table.name, rows: rowsSoFar };
+        log.event(done ? 'snapshot.done' : 'snapshot.progress', told);
+      }
+      if (one.source === 'retrying') one.source = 'following';
+      countCaptured(metrics, system, units);
+      metrics.add('carrick_echoes_total', { system }, decided.echoes);
+      tellDecided(metrics, log, decided);
+    },
+    loaded(system) {
+      of(system).source = 'following';
+    },
+    released: (decided) => tellDecided(metrics, log, decided),
+    target: (system, told) => tellTarget(metrics, log, of(system), system, told),
+  };
+}
+
+const unheard = (): SystemNews => ({
+  source: 'stopped',
+  target: 'stopped',
+  position: null,
+  lagSeconds: null,
+  trouble: null,
+  sourceMovedAt: Date.now(),
+  targetMovedAt: Date.now(),
+  live: null,
+});
+
+function vital(system: string, one: SystemNews): Vital {
+  const at = one.live?.status().lastByteAt ?? null;
+  const waiting = one.source === 'snapshot' && one.target === 'stopped';
+  return {
+    system,
+    source: one.source,
+    // A target waits for its own first load: that is in order.
+    target: waiting ? 'idle' : one.target,
+    lastByteAgeSeconds: at === null ? null : Math.max(0, seconds(at)),
+    sourceMovedSeconds: (Date.now() - one.sourceMovedAt) / 1000,
+    targetMovedSeconds: waiting ? 0 : (Date.now() - one.targetMovedAt) / 1000,
+  };
+}
+
+type Units = Parameters<Report['decided']>[2];
+
+function countCaptured(metrics: Metrics, system: string, units: Units): void {
+  const counts = new Map<string, number>();
+  for (const unit of units) {
+    if (unit.echo !== null || unit.origin === 'reading') continue;
+    for (const { entity, cells } of unit.events) {
+      const name = `${entity.name} ${cells === null ? 'delete' : 'upsert'}`;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  for (const [name, count] of counts) {
+    const [entity = '', operation = ''] = name.split(' ');
+    metrics.add('carrick_captured_rows_total', { system, entity, operation }, count);
+  }
+}
+
+function countChunk(metrics: Metrics, system: string, units: Units, rows: number): void {
+  const chunk = units.find((unit) => unit.origin === 'reading');
+  for (const entity of new Set(chunk?.events.map((event) => event.entity.name))) {
+    metrics.add('carrick_snapshot_rows_total', { system, entity }, rows);
+  }
+}
+
+function tellDecided(metrics: Metrics, log: Log, { journal, parked }: DecidedRows): void {
+  for (const { id, entity, record, unit, policy, winner, state } of journal) {
+    const kind = policyKind(policy);
+    metrics.add('carrick_conflicts_total', { entity, policy: kind, winner: winner ?? 'none' }, 1);
+    if (state === 'open') log.event('conflict.open', { id, entity, record, unit });
+    else log.event('conflict.settled', { id, entity, unit, policy, winner: winner ?? 'none' });
+  }
+  for (const item of parked) {
+    const { id, system, entity, reason, detail } = item;
+    metrics.add('carrick_parked_total', { system, entity, reason }, 1);
+    const base = { id, system, entity, reason, detail };
+    if (item.kind === 'row') log.event('parked.row', { ...base, key: item.key });
+    else if (item.kind === 'delivery') {
+      log.event('parked.delivery', { ...base, record: item.record });
+    } else log.event('parked.hold', { ...base, records: item.records.length });
+  }
+}
+
+function tellTarget(
+  metrics: Metrics,
+  log: Log,
+  one: SystemNews,
+  system: string,
+  told: TargetNews,
+): void {
+  if (told.kind !== 'applied') {
+    if (one.target === 'retrying') log.event('target.recovered', { system, waiting: 0 });
+    one.target = told.kind;
+    return;
+  }
+  const { batch, rows } = told;
+  const counts = new Map<string, number>();
+  let diverged = 0;
+  for (const { entity, operation, outcome, origin, since } of rows) {
+    if (outcome === 'diverged') diverged += 1;
+    if (outcome !== 'applied') continue;
+    const name = `${entity} ${operation}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    const labels = { source: origin, target: system };
+    metrics.observe('carrick_commit_to_applied_seconds', labels, seconds(since));
+  }
+  for (const [name, count] of counts) {
+    const [entity = '', operation = ''] = name.split(' ');
+    metrics.add('carrick_applied_rows_total', { system, entity, operation }, count);
+  }
+  log.event('target.batch', { system, batch, rows: rows.length, seconds: told.seconds });
+  if (diverged === 0) return;
+  metrics.add('carrick_diverged_total', { system }, diverged);
+  log.event('target.diverged', { system, batch, rows: diverged });
+}

@@ -1,0 +1,149 @@
+import type { Entity } from '../contract/entity.ts';
+import type { JournalEntry, LinkKey, ParkedDelivery, ParkedHold } from '../contract/ledger.ts';
+import type { Choice } from '../contract/operator.ts';
+import { CarrickError } from '../errors.ts';
+import { RECORD_UNIT, type RecordId, type RecordState } from '../model/record.ts';
+import { type Stamp, stampAfter } from '../model/stamp.ts';
+import type { Cell, Micros, Value } from '../model/value.ts';
+import { eraseIfGone, putRecord, recordById, setLink, type Working } from '../reconcile/working.ts';
+
+/** The name under which a person's decisions are stamped. */
+export const OPERATOR = 'operator';
+
+const newest = (stamps: readonly (Stamp | null)[]): Stamp | null =>
+  stamps.reduce<Stamp | null>(
+    (a, b) => (a === null || (b !== null && b.wall > a.wall) ? b : a),
+    null,
+  );
+
+const released = (record: RecordState, unit: string): RecordState['held'] => {
+  const { [unit]: _, ...held } = record.held ?? {};
+  return Object.keys(held).length === 0 ? null : held;
+};
+
+/** Settles an open conflict or restores a loser: the record gets what the person chose. */
+export function resolveAct(
+  entity: Entity,
+  entry: JournalEntry,
+  choice: Choice,
+  at: Micros,
+): (w: Working) => void {
+  return (w) => {
+    const record = recordById(w, entry.record);
+    if (record === undefined) return;
+    if (record === null) throw gone(entry);
+    const chosen = chosenValues(entity, entry, choice, record);
+    const next =
+      chosen === null
+        ? { ...record, deleted: stampAfter(newest(record.stamps), at, OPERATOR) }
+        : withValues(record, chosen, at);
+    putRecord(w, entity, { ...next, held: released(record, entry.unit), flips: null });
+    if (entry.state === 'open') w.closed.push(entry.id);
+    w.journal.push({
+      ...entry,
+      id: w.numbers.case++,
+      at,
+      kind: 'resolution',
+      state: 'resolved',
+      policy: 'take' in choice ? `take: ${choice.take}` : 'values',
+      winner: 'take' in choice ? choice.take : null,
+      outcome: chosen === null ? null : chosen.map(({ value }) => value),
+    });
+  };
+}
+
+interface Chosen {
+  readonly field: number;
+  readonly value: Value;
+}
+
+/** Null: the record is to be deleted. */
+function chosenValues(
+  entity: Entity,
+  entry: JournalEntry,
+  choice: Choice,
+  record: RecordState,
+): Chosen[] | null {
+  if ('values' in choice) {
+    return Object.entries(choice.values).map(([name, value]) => {
+      const field = entity.fields.findIndex((candidate) => candidate.name === name);
+      if (field < 0) throw unknown(`${entity.name} has no field ${name}`);
+      return { field, value };
+    });
+  }
+  const unit = entity.units.find(({ name }) => name === entry.unit);
+  const fields = unit?.fields ?? entity.fields.map((_, f) => f);
+  const side = [entry.incoming, entry.standing].find(({ system }) => system === choice.take);
+  const view = record.views[choice.take];
+  if (side === undefined && view === undefined) {
+    throw unknown(`${choice.take} has no part in conflict ${entry.id}`);
+  }
+  if (entry.unit === RECORD_UNIT && side?.values === null) return null;
+  const held = (f: number, i: number): Cell =>
+    entry.state === 'open' ? (view?.values[f] ?? side?.values?.[i]) : side?.values?.[i];
+  return fields.flatMap((field, i) => {
+    const value = held(field, i);
+    return value === undefined ? [] : [{ field, value }];
+  });
+}
+
+function withValues(record: RecordState, chosen: readonly Chosen[], at: Micros): RecordState {
+  const values = [...record.values];
+  const stamps = [...record.stamps];
+  for (const { field, value } of chosen) {
+    values[field] = value;
+    stamps[field] = stampAfter(stamps[field] ?? null, at, OPERATOR);
+  }
+  return { ...record, values, stamps, deleted: null };
+}
+
+/** Sends a parked delivery once more: the record is looked at again. */
+export const retryDelivery =
+  (parked: ParkedDelivery) =>
+  (w: Working): void => {
+    if (recordById(w, parked.record) === undefined) return;
+    w.recent.add(parked.record);
+    w.unparked.add(parked.id);
+  };
+
+/** Carries held deletes out, or undoes them: the rows are written again where they are missing. */
+export const endHold =
+  (entity: Entity, parked: ParkedHold, carryOut: boolean, at: Micros) =>
+  (w: Working): void => {
+    for (const id of parked.records) {
+      const record = recordById(w, id);
+      if (record == null || record.held?.[RECORD_UNIT] === undefined) continue;
+      const deleted = carryOut ? stampAfter(newest(record.stamps), at, OPERATOR) : record.deleted;
+      putRecord(w, entity, { ...record, deleted, held: released(record, RECORD_UNIT) });
+      eraseIfGone(w, id);
+    }
+    w.unparked.add(parked.id);
+  };
+
+/** One page of a truncated table: every row that was linked is gone. */
+export const truncatePage =
+  (entity: Entity, system: string, ids: readonly RecordId[], carryOut: boolean, at: Micros) =>
+  (w: Working): void => {
+    for (const id of ids) {
+      const record = recordById(w, id);
+      if (record == null) continue;
+      const { [system]: view, ...views } = record.views;
+      if (view === undefined) continue;
+      const link: LinkKey = { system, entity: entity.name, key: view.key };
+      setLink(w, link, null);
+      const deleted = carryOut ? stampAfter(newest(record.stamps), at, system) : record.deleted;
+      putRecord(w, entity, { ...record, views, deleted });
+      eraseIfGone(w, id);
+    }
+  };
+
+export const unknown = (message: string): CarrickError =>
+  new CarrickError('operator.unknown', 'park', message, 'look at `carrick conflicts list`');
+
+const gone = (entry: JournalEntry): CarrickError =>
+  new CarrickError(
+    'operator.gone',
+    'park',
+    `record ${entry.record} of conflict ${entry.id} is no longer there`,
+    'write the values in one of the systems; the journal still shows them',
+  );
