@@ -4,6 +4,7 @@ import { halt } from '../../src/errors.ts';
 import type { Value } from '../../src/model/value.ts';
 import { describeTables, type PostgresColumn, type PostgresTable } from './describe.ts';
 import { isRowRefusal, refusalReason } from './errors.ts';
+import type { Run } from './session.ts';
 import { compileStatements, parametersOf, type Statements, type TypedWrite } from './statements.ts';
 
 type Rows = readonly RowWrite[];
