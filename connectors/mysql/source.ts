@@ -1,0 +1,122 @@
+import mysql from 'mysql2';
+import type { ConnectorContext } from '../../src/contract/connector.ts';
+import type { Source, SourceStatus } from '../../src/contract/source.ts';
+import type { SourceBatch, TableSpec } from '../../src/model/change.ts';
+import type { Position } from '../../src/model/position.ts';
+import { loadCharsets, type RunQuery } from './binlog/charset.ts';
+import type { RawConnection } from './binlog/dump.ts';
+import { type LogServer, logServer } from './binlog/server.ts';
+import { type LogStream, openStream } from './binlog/stream.ts';
+import { followTables } from './binlog/tables.ts';
+import type { MysqlOptions } from './config.ts';
+import { describeTables } from './describe.ts';
+import { asCarrickError } from './errors.ts';
+import { formatPosition, parsePosition } from './position.ts';
+import { tableReader } from './read.ts';
+import { lazySession } from './session.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const LAG_POLL_MS = 10_000;
+
+/** Reads the binary log of MySQL and MariaDB (see TYPES.md for values, position.ts for places). */
+export async function openSource(
+  options: MysqlOptions,
+  specs: readonly TableSpec[],
+  _context: ConnectorContext,
+): Promise<Source> {
+  const lazy = lazySession(options);
+  const reader = tableReader(options);
+  const run: RunQuery = async (sql) => (await lazy.get()).rows(sql);
+  let stream: LogStream | null = null;
+  let lagBytes: number | null = null;
+  let lagAskedAt = 0;
+
+  const server = async (): Promise<LogServer> => logServer(run, (await lazy.get()).mariadb);
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw asCarrickError(error, 'source');
+    }
+  };
+
+  const pollLag = async (log: LogServer, from: LogStream): Promise<void> => {
+    if (Date.now() - lagAskedAt < LAG_POLL_MS) return;
+    lagAskedAt = Date.now();
+    lagBytes = await log.bytesAfter(from.file, from.offset).catch(() => null);
+  };
+
+  const describe = async () =>
+    describeTables(
+      await lazy.get(),
+      options.database,
+      specs.map(({ name }) => name),
+    );
+
+  async function* tail(from: Position): AsyncGenerator<SourceBatch> {
+    const position = parsePosition(from);
+    const { log, opened, kill } = await guarded(async () => {
+      const log = await server();
+      await log.verify(position);
+      const charsets = await loadCharsets(run);
+      const { database } = options;
+      const tables = await followTables({ specs, database, describe, run, charsets });
+      const dump = await replicaConnection(options);
+      const shared = { server: log, tables, charsets, from: position };
+      const opened = await openStream({ connection: dump.connection, run: dump.run, ...shared });
+      return { log, opened, kill: `KILL ${dump.id}` };
+    });
+    stream = opened;
+    try {
+      for (;;) {
+        const batch = await opened.next();
+        void pollLag(log, opened);
+        yield batch;
+      }
+    } finally {
+      stream = null;
+      opened.close();
+      // The server's thread would notice only when it has something to send.
+      await run(kill).catch(() => {});
+    }
+  }
+
+  return {
+    start: () => guarded(async () => formatPosition(await (await server()).executed())),
+    tail,
+    // The server keeps its log by its own settings: there is nothing to release.
+    settle: () => {},
+    status: (): SourceStatus => ({
+      lastByteAt: stream?.lastByteAt ?? null,
+      lagBytes,
+      retainedBytes: null,
+      retentionLimitBytes: null,
+    }),
+    read: (request) => reader.read(request),
+    [Symbol.asyncDispose]: async () => {
+      stream?.close();
+      await reader[Symbol.asyncDispose]();
+      await lazy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A connection to become a replica's, its id at the server, and statements on it. */
+async function replicaConnection(options: MysqlOptions) {
+  const { host, port, user, password } = options;
+  const connection = mysql.createConnection({
+    host,
+    port,
+    user,
+    password,
+    charset: 'utf8mb4',
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    rowsAsArray: true,
+    typeCast: (field) => field.string(),
+    enableKeepAlive: true,
+  });
+  connection.on('error', () => {});
+  const run: RunQuery = async (sql) => (await connection.promise().query(sql))[0] as string[][];
+  const [[id] = []] = await run('SELECT CONNECTION_ID()');
+  return { connection: connection as unknown as RawConnection, run, id: Number(id) };
+}
