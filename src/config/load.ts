@@ -1,0 +1,187 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import type { ParsedOptions } from '../contract/connector.ts';
+import { check } from './check.ts';
+import type { Mapping } from './mapping.ts';
+import type { Checked, Problem } from './problem.ts';
+import { readMapping } from './read-mapping.ts';
+import { type ConfigFile, configSchema, type LogLevel } from './schema.ts';
+import { type Env, substitute } from './substitute.ts';
+import { type Path, type ProblemDetail, parseYaml, type YamlFile } from './yaml.ts';
+
+export interface Config {
+  readonly file: string;
+  readonly systems: ReadonlyMap<string, SystemConfig>;
+  readonly mappings: readonly Mapping[];
+  readonly ledger: { readonly kind: 'sqlite'; readonly path: string };
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly instance: string;
+  /** The bearer token of the operator API; null: none, then only loopback may call. */
+  readonly apiToken: string | null;
+  readonly logLevel: LogLevel;
+}
+
+export interface SystemConfig {
+  readonly connector: string;
+  /** As the connector's own parser returned them. */
+  readonly options: unknown;
+}
+
+/** What the configuration must know of connectors; handed in, so that it imports none. */
+export interface Connectors {
+  readonly types: readonly string[];
+  parseOptions(type: string, options: unknown): ParsedOptions;
+}
+
+/** Reads carrick.yaml and the mapping files it names: all of it, or everything wrong with it. */
+export function loadConfig(path: string, env: Env, connectors: Connectors): Checked<Config> {
+  const text = readText(path);
+  if (text === null) return { ok: false, problems: [unreadable(path)] };
+  const { yaml, problems: mistakes } = parseYaml(path, text, { spelling: false, secret: true });
+  if (mistakes.length > 0) return { ok: false, problems: mistakes };
+
+  const problems: Problem[] = [];
+  const { value, faults, secrets } = substitute(yaml.value, env, dirname(path));
+  const report = reporter(yaml, secrets, problems);
+  for (const fault of faults) report(fault.path, fault.message);
+  const checked = check(configSchema, { ...yaml, value });
+  if (!checked.ok) problems.push(...checked.problems.map((problem) => masked(problem, secrets)));
+  const missing = new Set(faults.map((fault) => placeOf(fault.path)));
+  const systems = loadSystems(value, missing, connectors, report);
+  const mappings = loadMappings(path, value, report, problems);
+  if (!checked.ok || problems.length > 0) return { ok: false, problems };
+  const { ledger, listen, instance, api_token, log_level } = checked.value;
+  const colon = listen.lastIndexOf(':');
+  const config: Config = {
+    file: path,
+    systems,
+    mappings,
+    ledger: { kind: 'sqlite', path: resolve(dirname(path), ledger.slice('sqlite:'.length)) },
+    listen: {
+      host: listen.slice(0, colon).replace(/^\[|\]$/g, ''),
+      port: Number(listen.slice(colon + 1)),
+    },
+    instance,
+    apiToken: api_token ?? null,
+    logLevel: log_level,
+  };
+  return { ok: true, value: config };
+}
+
+type Reporter = (path: Path, message: string, detail?: ProblemDetail) => void;
+
+function reporter(yaml: YamlFile, secrets: readonly string[], problems: Problem[]): Reporter {
+  return (path, message, detail = {}) => {
+    problems.push(masked(yaml.problem(path, message, detail), secrets));
+  };
+}
+
+/** Values of the file and of the environment alike may be secrets: neither is shown. */
+function masked(problem: Problem, secrets: readonly string[]): Problem {
+  const message = secrets
+    .filter((secret) => secret !== '')
+    .reduce((text, secret) => text.replaceAll(secret, '***'), problem.message);
+  return { ...problem, message, secret: true };
+}
+
+const placeOf = (path: Path): string => JSON.stringify(path);
+
+/** Also where other parts of the file are wrong, so that all mistakes are told at once. */
+function loadSystems(
+  value: unknown,
+  missing: ReadonlySet<string>,
+  { types, parseOptions }: Connectors,
+  report: Reporter,
+): Map<string, SystemConfig> {
+  const systems = new Map<string, SystemConfig>();
+  for (const [name, system] of Object.entries(entriesOf(value, 'systems'))) {
+    const { connector, ...options } = (system ?? {}) as { connector?: unknown };
+    if (typeof connector !== 'string') continue;
+    if (!types.includes(connector)) {
+      report(['systems', name, 'connector'], `unknown connector "${connector}"`, {
+        expected: `one of ${types.join(', ')}`,
+        near: [connector, types],
+      });
+      continue;
+    }
+    const parsed = parseOptions(connector, options);
+    if (parsed.ok) {
+      systems.set(name, { connector, options: parsed.options });
+      continue;
+    }
+    for (const problem of parsed.problems) {
+      const path = ['systems', name, ...problem.path];
+      // What a variable that is not set leaves behind has been told already.
+      if (!missing.has(placeOf(path))) report(path, problem.message, { key: true });
+    }
+  }
+  return systems;
+}
+
+/** A member of the file that is an object, or an empty one: its form is checked elsewhere. */
+function entriesOf(value: unknown, key: keyof ConfigFile): Record<string, unknown> {
+  const found = (value as Partial<Record<string, unknown>> | null)?.[key];
+  return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {};
+}
+
+function loadMappings(
+  path: string,
+  value: unknown,
+  report: Reporter,
+  problems: Problem[],
+): Mapping[] {
+  const directory = dirname(path);
+  const files = new Set<string>();
+  for (const [index, pattern] of Object.values(entriesOf(value, 'mappings')).entries()) {
+    if (typeof pattern !== 'string') continue;
+    const found = globSync(pattern, { cwd: directory }).filter((file) => !CASES.test(file));
+    if (found.length === 0) report(['mappings', index], `no mapping file fits "${pattern}"`);
+    for (const file of found) files.add(resolve(directory, file));
+  }
+  const systems = Object.keys(entriesOf(value, 'systems'));
+  return [...files].sort().flatMap((file) => {
+    const shown = join(directory, relative(resolve(directory), file));
+    const text = readText(file);
+    if (text === null) {
+      problems.push(unreadable(shown));
+      return [];
+    }
+    const read = readMapping(shown, text);
+    if (!read.ok) {
+      problems.push(...read.problems);
+      return [];
+    }
+    problems.push(...unknownSystems(read.value, systems, path));
+    return [read.value];
+  });
+}
+
+const CASES = /\.cases\.ya?ml$/;
+
+function unknownSystems(
+  { value, yaml }: Mapping,
+  systems: readonly string[],
+  path: string,
+): Problem[] {
+  return Object.keys(value.systems)
+    .filter((name) => !systems.includes(name))
+    .map((name) =>
+      yaml.problem(['systems', name], `unknown system "${name}"`, {
+        key: true,
+        expected: `one of ${systems.join(', ')} (from ${path})`,
+        near: [name, systems],
+      }),
+    );
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+function unreadable(file: string): Problem {
+  return { file, line: 1, column: 1, message: 'the file cannot be read' };
+}

@@ -1,0 +1,49 @@
+import * as z from 'zod';
+
+/** A name that expressions, metrics and file formats can all carry. */
+export const NAME = /^[a-z][a-z0-9_]{0,39}$/;
+
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+
+/** carrick.yaml. Options of a system are checked by its connector. */
+export const configSchema = z.strictObject({
+  systems: z
+    .record(
+      z.string().regex(NAME, 'a name like crm: a letter, then letters, digits, _'),
+      z
+        .looseObject({
+          connector: z.string().describe('Kind of system, such as postgres or mysql'),
+        })
+        .describe(
+          'The connector and its options. Values may name a variable or a file:/path/of/a/secret',
+        ),
+    )
+    .describe('The systems to keep in agreement, by the name that mappings use'),
+  mappings: z
+    .array(z.string())
+    .min(1)
+    .describe('Globs of mapping files, relative to this file; *.cases.yaml files are left out'),
+  ledger: z
+    .string()
+    .regex(/^sqlite:.+/, 'expected sqlite:PATH')
+    .describe('sqlite:PATH, relative to this file'),
+  listen: z
+    .string()
+    .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'expected HOST:PORT')
+    .default('127.0.0.1:9464')
+    .describe('Where /metrics /healthz /readyz and the operator API answer'),
+  instance: z
+    .string()
+    .regex(/^[a-z0-9_]{1,40}$/, 'expected 1 to 40 of a-z, 0-9, _')
+    .default('main')
+    .describe('Names this installation in marks, slots and publications'),
+  api_token: z
+    .string()
+    .min(16, 'expected at least 16 characters')
+    .optional()
+    .describe('Bearer token of the operator API; needed where `listen` is not loopback'),
+  log_level: z.enum(logLevels).default('info'),
+});
+
+export type LogLevel = (typeof logLevels)[number];
+export type ConfigFile = z.infer<typeof configSchema>;

@@ -1,0 +1,76 @@
+/** Spellings of dates and times, see `model/value.ts`, read without Date: exact to the digit. */
+
+const DIGITS = /^\d{4}-\d\d-\d\d$/;
+const CLOCK = /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$/;
+const TIME = /^-?\d{2,3}:[0-5]\d:[0-5]\d(\.\d{1,6})?$/;
+
+/** A day of the Gregorian calendar, years 0001 to 9999. */
+export function isDate(text: string): boolean {
+  if (text.length !== 10 || !DIGITS.test(text)) return false;
+  const [year, month, day] = [number(text, 0, 4), number(text, 5, 7), number(text, 8, 10)];
+  return year > 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
+}
+
+export function isTime(text: string): boolean {
+  return TIME.test(text);
+}
+
+export function isDatetime(text: string): boolean {
+  return text[10] === 'T' && isDate(text.slice(0, 10)) && CLOCK.test(text.slice(11));
+}
+
+export function isTimestamp(text: string): boolean {
+  return text.endsWith('Z') && isDatetime(text.slice(0, -1));
+}
+
+/** Seconds of a valid datetime since 1970, as if it were UTC; the fraction is not counted. */
+export function secondsOf(datetime: string): number {
+  const days = daysSinceEpoch(
+    number(datetime, 0, 4),
+    number(datetime, 5, 7),
+    number(datetime, 8, 10),
+  );
+  const clock =
+    number(datetime, 11, 13) * 3600 + number(datetime, 14, 16) * 60 + number(datetime, 17, 19);
+  return days * 86_400 + clock;
+}
+
+/** The fraction of a datetime, with its point, or nothing. */
+export function fractionOf(datetime: string): string {
+  return datetime.length > 19 ? datetime.slice(19).replace('Z', '') : '';
+}
+
+/** The datetime (no zone) that lies `seconds` after 1970 began, with a fraction to append. */
+export function datetimeAt(seconds: number, fraction: string): string | null {
+  const iso = new Date(seconds * 1000).toISOString();
+  // Years beyond 9999 are spelled with a sign.
+  return iso.length === 24 ? `${iso.slice(0, 19)}${fraction}` : null;
+}
+
+/** Microseconds since 1970 of a valid timestamp. */
+export function microsOf(timestamp: string): number {
+  const fraction = fractionOf(timestamp).slice(1).padEnd(6, '0');
+  return secondsOf(timestamp) * 1_000_000 + Number(fraction);
+}
+
+function daysIn(year: number, month: number): number {
+  if (month !== 2) return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+}
+
+/** Days from civil: years begin in March, so that the leap day comes last. */
+function daysSinceEpoch(year: number, month: number, day: number): number {
+  const shifted = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra =
+    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}
+
+function number(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let i = from; i < to; i++) value = value * 10 + text.charCodeAt(i) - 48;
+  return value;
+}

@@ -1,0 +1,133 @@
+import type { Entity, Lens } from '../contract/entity.ts';
+import type { TableSchema } from '../model/change.ts';
+import type { Micros } from '../model/value.ts';
+import { parseDuration } from './duration.ts';
+import { contractField, type FieldPlan, planFields } from './fields.ts';
+import { compileLens } from './lens.ts';
+import type { Mapping, MappingValue } from './mapping.ts';
+import { compilePolicies, ordinalOf } from './policy.ts';
+import { checkReferences } from './references.ts';
+import type { Report } from './report.ts';
+import type { Schemas } from './schemas.ts';
+
+/** Every field name the entity ever had, by ordinal, `names` included: the ledger's memory. */
+export type Ordinals = (entity: string, names: readonly string[]) => readonly string[];
+
+/** `P` is what the reader of the files makes of a mistake. */
+export type CompiledEntities<P> =
+  | { readonly ok: true; readonly value: readonly Entity[] }
+  | { readonly ok: false; readonly problems: readonly P[] };
+
+/**
+ * Compiles all mappings, or tells everything wrong with them. Without `schemas` what only the
+ * systems know (columns, their kinds) is not checked, and columns are taken as the fields' kinds.
+ */
+export function compileEntities<P>(
+  mappings: readonly Mapping<P>[],
+  ordinals: Ordinals,
+  schemas?: Schemas,
+): CompiledEntities<P> {
+  const problems: P[] = [];
+  const names = mappings.map(({ value }) => value.entity);
+  const entities = mappings.map((mapping, index) => {
+    const report: Report = (path, message, more) => {
+      problems.push(mapping.yaml.problem(path, message, more));
+    };
+    const { entity } = mapping.value;
+    const first = names.indexOf(entity);
+    if (first !== index) {
+      report(['entity'], `${entity} is mapped in ${mappings[first]!.yaml.file} already`);
+    }
+    return compileEntity(mapping, ordinals(entity, Object.keys(mapping.value.fields)), {
+      names,
+      schemas,
+      report,
+    });
+  });
+  checkReferences(mappings, entities, schemas, (mapping, path, message, more) => {
+    problems.push(mapping.yaml.problem(path, message, more));
+  });
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, value: entities };
+}
+
+interface Surroundings {
+  readonly names: readonly string[];
+  readonly schemas: Schemas | undefined;
+  readonly report: Report;
+}
+
+function compileEntity(
+  mapping: Mapping<unknown>,
+  order: readonly string[],
+  { names, schemas, report }: Surroundings,
+): Entity {
+  const { value } = mapping;
+  const fields = planFields(mapping, order, names, report);
+  const match = value.match.map((alternative, index) =>
+    alternative.flatMap((name, at) => ordinalOf(name, fields, ['match', index, at], report) ?? []),
+  );
+  const lenses = new Map<string, Lens>();
+  for (const [system, part] of Object.entries(value.systems)) {
+    const schema = describedTable(system, part.table, schemas, report);
+    if (schema === undefined) continue;
+    lenses.set(system, compileLens({ system, value: part, fields, match, schema, report }));
+  }
+  everyFieldSomewhere(fields, value, report);
+  const told = new Map(
+    [...lenses].map(([system, { reads }]) => [
+      system,
+      new Set(fields.flatMap((_, field) => (reads[field] ? [field] : []))),
+    ]),
+  );
+  const tolerance = duration(value.skew_tolerance, ['skew_tolerance'], 1_000_000, report);
+  const within = duration(value.flood?.within, ['flood', 'within'], 600_000_000, report);
+  const share = Number(value.flood?.share ?? 0.2);
+  if (share > 1) report(['flood', 'share'], 'a share is at most 1');
+  return {
+    name: value.entity,
+    fields: fields.map(contractField),
+    match,
+    lenses,
+    ...compilePolicies({ value, fields, told, tolerance, report }),
+    flood: { share, atLeast: Number(value.flood?.at_least ?? 100), within },
+  };
+}
+
+/** Null when the system has not been asked; undefined, and reported, when it has no such table. */
+function describedTable(
+  system: string,
+  table: string,
+  schemas: Schemas | undefined,
+  report: Report,
+): TableSchema | null | undefined {
+  const described = schemas?.get(system);
+  if (described === undefined) return null;
+  const found = described.find(({ name }) => name === table);
+  if (found === undefined)
+    report(['systems', system, 'table'], `${system} has no table "${table}"`);
+  return found;
+}
+
+function everyFieldSomewhere(
+  fields: readonly FieldPlan[],
+  { systems }: MappingValue,
+  report: Report,
+): void {
+  for (const { name, mapped } of fields) {
+    const somewhere = Object.values(systems).some((system) => Object.hasOwn(system.fields, name));
+    if (mapped && !somewhere) report(['fields', name], `no system has ${name}`, { key: true });
+  }
+}
+
+function duration(
+  text: string | undefined,
+  path: readonly string[],
+  otherwise: Micros,
+  report: Report,
+): Micros {
+  if (text === undefined) return otherwise;
+  const parsed = parseDuration(text);
+  if (parsed === null)
+    report(path, `"${text}" is no duration`, { expected: '500ms, 1s, 10m, 2h, 1d' });
+  return parsed ?? otherwise;
+}
