@@ -2,7 +2,6 @@
  * Readers of one column's value in a row image, compiled once for every table. The spellings are
  * those of `src/model/value.ts` and agree with what SELECT gives (TYPES.md).
  */
-import { isIPv6 } from 'node:net';
 import { halt } from '../../../src/errors.ts';
 import type { ColumnKind } from '../../../src/model/value.ts';
 import { canonicalJson } from '../json.ts';
@@ -294,7 +293,7 @@ function addressText(buf: Buffer, start: number, end: number): string {
 
 /**
  * An IPv6 address as MariaDB's INET6 spells it: groups without leading zeros, the longest run of
- * zero groups as `::`, IPv4-compatible and -mapped addresses with a dotted end.
+ * zero groups (one is enough) as `::`, IPv4-compatible and -mapped addresses with a dotted end.
  */
 export function inet6Text(raw: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, i) => raw.readUInt16BE(2 * i));
@@ -308,7 +307,6 @@ export function inet6Text(raw: Buffer): string {
   const dotted = gap === 0 && (length === 6 || (length === 5 && groups[5] === 0xffff));
   const words = groups.map((group) => group.toString(16));
   if (dotted) words.splice(6, 2, raw.subarray(12).join('.'));
-  if (length < 2) return words.join(':');
-  const text = `${words.slice(0, gap).join(':')}::${words.slice(gap + length).join(':')}`;
-  return isIPv6(text) ? text : words.join(':');
+  if (length === 0) return words.join(':');
+  return `${words.slice(0, gap).join(':')}::${words.slice(gap + length).join(':')}`;
 }
