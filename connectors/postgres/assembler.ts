@@ -83,12 +83,18 @@ export class Assembler {
       this.#finished = end;
     }
     this.#open = null;
-    if (this.#changes >= this.#limits.changes || this.#bytes >= this.#limits.bytes) this.#seal();
+    if (this.#isFull(this.#changes, this.#bytes)) this.#seal();
   }
 
   /** Counts a row message; false when it lies before the start position. */
   row(): boolean {
     const part = this.#part();
+    // Only between messages: one truncate message makes several changes, and a position inside of
+    // it would lose some.
+    if (this.#isFull(part.changes.length, part.bytes)) {
+      this.#close(part, false);
+      this.#seal();
+    }
     part.rows++;
     return !part.passed && part.rows > part.skip;
   }
@@ -108,9 +114,6 @@ export class Assembler {
     if (part.passed) return;
     part.changes.push(change);
     part.bytes += bytes;
-    if (part.changes.length < this.#limits.changes && part.bytes < this.#limits.bytes) return;
-    this.#close(part, false);
-    this.#seal();
   }
 
   /** Everything that commits before `lsn` has been read. */
@@ -140,6 +143,10 @@ export class Assembler {
   #part(): OpenPart {
     if (this.#open === null) throw new Error('a message outside of a transaction');
     return this.#open;
+  }
+
+  #isFull(changes: number, bytes: number): boolean {
+    return changes >= this.#limits.changes || bytes >= this.#limits.bytes;
   }
 
   /** Hands the changes of the open transaction over as one part of it. */

@@ -41,7 +41,9 @@ const MARK_SQL = `insert into carrick.carrick_mark values ('other', 'deliver', $
 describe('resuming', () => {
   test('continues exactly after any position, inside of transactions too', async () => {
     const { spec, ddl } = table('resumed');
-    await using it = await install(server, `${ddl}; create table unmapped (id int)`, [spec]);
+    const too = table('resumed_too');
+    const tables = `${ddl}; ${too.ddl}; create table unmapped (id int)`;
+    await using it = await install(server, tables, [spec, too.spec]);
     await it.db.query(`alter publication ${it.name} add table unmapped`);
     const source = it.source({ changes: 3 });
     const start = await source.start();
@@ -56,6 +58,7 @@ describe('resuming', () => {
       await it.db.query('insert into unmapped select generate_series(1, 5)');
       await it.db.query(`update resumed set name = 'x' where id > ${id + 4}`);
       await it.db.query(`delete from resumed where id = ${id + 1}`);
+      await it.db.query('truncate resumed, resumed_too');
       await it.db.query('commit');
       await it.db.query('insert into unmapped values (0)');
     }
@@ -63,7 +66,7 @@ describe('resuming', () => {
     const all: SourceBatch[] = [];
     for await (const batch of follow(source, start)) {
       all.push(batch);
-      if (changesOf(all).length === 36 && whole(all).at(-1)?.complete) break;
+      if (changesOf(all).length === 42 && whole(all).at(-1)?.complete) break;
     }
     const reference = whole(all);
     expect(reference.map(({ mark }) => mark?.batch ?? null)).toEqual([null, 1, null, 2, null, 3]);
