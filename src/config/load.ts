@@ -78,10 +78,21 @@ function reporter(yaml: YamlFile, secrets: readonly string[], problems: Problem[
 
 /** Values of the file and of the environment alike may be secrets: neither is shown. */
 function masked(problem: Problem, secrets: readonly string[]): Problem {
-  const message = secrets
-    .filter((secret) => secret !== '')
-    .reduce((text, secret) => text.replaceAll(secret, '***'), problem.message);
-  return { ...problem, message, secret: true };
+  return { ...problem, message: withoutTexts(problem.message, secrets), secret: 'value' };
+}
+
+function withoutTexts(message: string, texts: readonly string[]): string {
+  return texts
+    .filter((text) => text !== '')
+    .toSorted((a, b) => b.length - a.length)
+    .reduce((masked, text) => masked.replaceAll(text, '***'), message);
+}
+
+/** All texts of a system's options: any may be a password. Shorter ones would blot out words. */
+function textsIn(options: unknown): string[] {
+  if (typeof options === 'string') return options.length >= 4 ? [options] : [];
+  if (typeof options !== 'object' || options === null) return [];
+  return Object.values(options).flatMap(textsIn);
 }
 
 const placeOf = (path: Path): string => JSON.stringify(path);
@@ -112,7 +123,8 @@ function loadSystems(
     for (const problem of parsed.problems) {
       const path = ['systems', name, ...problem.path];
       // What a variable that is not set leaves behind has been told already.
-      if (!missing.has(placeOf(path))) report(path, problem.message, { key: true });
+      if (missing.has(placeOf(path))) continue;
+      report(path, withoutTexts(problem.message, textsIn(options)), { key: true });
     }
   }
   return systems;

@@ -1,12 +1,14 @@
 import * as z from 'zod';
 import type { YamlFile } from './yaml.ts';
 
+/** An unquoted decimal(12,2) in a flow map `{…}` ends at its comma: the rest is another key. */
+const NAME_RULE = 'letters, digits and _, no digit first (inside {…} quote "decimal(12,2)")';
 const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** A constant or a code: a text, however YAML would read it. */
 const constant = z.union([z.string(), z.number(), z.boolean()]);
 const nullable = z.union([z.string(), z.number(), z.boolean(), z.null()]);
-const fieldName = z.string().regex(FIELD_NAME, 'letters, digits and _, no digit first');
+const fieldName = z.string().regex(FIELD_NAME, NAME_RULE);
 const amount = z.union([z.number(), z.string().regex(/^\d+(\.\d+)?$/)]);
 const oneOrMore = z.union([z.string(), z.array(z.string()).min(1)]);
 

@@ -1,11 +1,11 @@
 /**
  * The candidate closest to `name` by edit distance (insert, delete, replace, swap neighbours), or
- * undefined when none is closer than about a third of the name. Case is no distance.
+ * undefined when none is within about a third of the name's length. Case is no distance.
  */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase();
   let best: string | undefined;
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let least = Math.min(Math.max(1, Math.floor(name.length / 3)) + 1, name.length);
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase());
     if (distance < least) {

@@ -9,8 +9,8 @@ export interface Problem {
   readonly expected?: string;
   /** The valid name that comes closest to the one written. */
   readonly nearest?: string;
-  /** The line may hold a secret: it is shown up to its first colon only. */
-  readonly secret?: boolean;
+  /** What may be a secret: the value, then the line is shown up to its colon; or all of it. */
+  readonly secret?: 'value' | 'line';
 }
 
 export type Checked<T> =
@@ -50,8 +50,10 @@ function formatOne(problem: Problem, lines: readonly string[]): string {
   ].join('; ');
   const head = `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`;
   const source = lines[problem.line - 1];
-  if (source === undefined || source.trim() === '') return hints ? `${head}\n  ${hints}` : head;
-  const shown = problem.secret === true ? maskValue(source) : source;
+  if (source === undefined || source.trim() === '' || problem.secret === 'line') {
+    return hints ? `${head}\n  ${hints}` : head;
+  }
+  const shown = problem.secret === 'value' ? maskValue(source) : source;
   const gutter = String(problem.line);
   // Tabs stay tabs, so that the caret stands under its character at any tab width.
   const indent = shown

@@ -31,7 +31,6 @@ export interface ProblemDetail {
   readonly expected?: string | undefined;
   /** A name that was written, and the names that would have been valid. */
   readonly near?: readonly [written: string, valid: Iterable<string>] | undefined;
-  readonly secret?: boolean;
 }
 
 /**
@@ -56,7 +55,7 @@ export function parseYaml(
       ...place(error.pos[0]),
       // The library's messages quote the source, which may be a secret, after a colon.
       message: options.secret ? `not valid YAML (${error.code})` : error.message,
-      ...(options.secret ? { secret: true } : {}),
+      ...(options.secret ? { secret: 'line' as const } : {}),
     }),
   );
   const problem = (path: Path, message: string, more: ProblemDetail = {}): Problem => {
@@ -70,7 +69,6 @@ export function parseYaml(
       message,
       ...(more.expected === undefined ? {} : { expected: more.expected }),
       ...(closest === undefined ? {} : { nearest: closest }),
-      ...(more.secret === true ? { secret: true } : {}),
     };
   };
   const value =

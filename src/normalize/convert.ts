@@ -103,8 +103,14 @@ const decimalOver =
       return typeof plain === 'string' ? toScale(plain, field, options.round) : plain;
     },
     write: (text) => fromText(text, column),
-    exact: exact && column.scale !== null && field.scale !== null && column.scale >= field.scale,
+    exact: exact && !options.round && showsAtLeast(column, field),
   });
+
+/** The column shows all fraction digits of the field, so padding is all that writing does. */
+function showsAtLeast(column: ColumnType, field: FieldType): boolean {
+  if (column.kind === 'integer') return true;
+  return column.scale !== null && field.scale !== null && column.scale >= field.scale;
+}
 
 const NOT_DECIMAL = new Broken('not a decimal number');
 const OVERFLOW = new Broken('too many digits before the point');

@@ -147,7 +147,7 @@ function survey(ast: ASTNode): Syntax {
     let inner = bound;
     if (node.op === 'call' || node.op === 'rcall') {
       const [name] = node.args;
-      functions.push({ name, start: node.op === 'rcall' ? node.pos : start });
+      functions.push({ name, start: node.op === 'rcall' ? node.args[1].end + 1 : start });
       if (name === 'coalesce') handlesNull = true;
       const first = node.op === 'rcall' ? node.args[2][0] : undefined;
       if (BINDING.has(name) && first?.op === 'id') inner = new Set([...bound, first.args]);

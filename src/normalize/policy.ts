@@ -125,6 +125,8 @@ function unitNamed(
     report(path, `${name} is settled with its group`, { expected: `"${around.name}"` });
     return null;
   }
+  // A group without sound members has been reported where it is declared.
+  if (value.groups?.[name] !== undefined) return null;
   const names = [...Object.keys(value.fields), ...Object.keys(value.groups ?? {})];
   report(path, `unknown field or group "${name}"`, {
     expected: `one of ${names.join(', ')}`,
@@ -249,10 +251,11 @@ function firstContact(input: PolicyInput, groups: readonly Group[]): Policy[] {
   const entries = Array.isArray(written) ? written : [written];
   return entries.flatMap((entry, index) => {
     const path = ['first_contact', ...(Array.isArray(written) ? [index] : [])];
-    const policy = compilePolicy(entry, groups, path, input);
-    if (policy?.kind === 'sum_of_deltas') {
+    if (entry === 'sum_of_deltas' || (typeof entry === 'object' && entry.sum_of_deltas === true)) {
       input.report(path, 'rows that meet for the first time have no common base to add to');
+      return [];
     }
+    const policy = compilePolicy(entry, groups, path, input);
     return policy === null ? [] : [policy];
   });
 }

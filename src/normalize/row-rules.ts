@@ -48,7 +48,9 @@ function compileWhere(
     place.report(path, `"where" must be a condition, but gives ${expression.type}`);
   }
   const condition = computation({ ...expression, handlesNull: true }, inputs, (result) =>
-    typeof result === 'boolean' ? String(result) : new Broken('is no condition'),
+    result === null || typeof result === 'boolean'
+      ? String(result === true)
+      : new Broken('is no condition'),
   );
   return {
     where: (cells) => {

@@ -18,7 +18,9 @@ systems:
     key: id
     fields:
       customer_no: account_no
-      name: {get: "first_name + ' ' + last_name", set: {first_name: "before(name, ' ')", last_name: "after(name, ' ')"}}
+      name:
+        get: "first_name + ' ' + last_name"
+        set: {first_name: "before(name, ' ')", last_name: "after(name, ' ')"}
       email: {column: email, clean: [trim, lower]}
       tier: {column: stage, values: {S: standard, G: gold, P: platinum}}
       credit_limit: {column: credit_limit, direction: in}
@@ -28,7 +30,14 @@ systems:
     table: customers
     key: cust_id
     where: "is_vendor == false"
-    fields: {customer_no: cust_code, name: display_name, email: mail, tier: {column: tier, values: {"1": standard, "2": gold, "3": platinum}}, credit_limit: credit_limit, street: addr_street, city: addr_city}
+    fields:
+      customer_no: cust_code
+      name: display_name
+      email: mail
+      tier: {column: tier, values: {"1": standard, "2": gold, "3": platinum}}
+      credit_limit: credit_limit
+      street: addr_street
+      city: addr_city
     delete: {soft: {active: false}}
     on_insert: {company: "07"}
 conflicts:

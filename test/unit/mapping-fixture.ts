@@ -14,6 +14,10 @@ export function problemsOf(texts: string | readonly string[], schemas?: Schemas)
   return result.ok ? [] : result.problems.map(shown);
 }
 
+/** Without what was expected, for long lists. */
+export const brief = ({ line, column, message, nearest }: Problem): string =>
+  `${line}:${column} ${message}${nearest ? ` ~${nearest}` : ''}`;
+
 export const shown = ({ line, column, message, expected, nearest }: Problem): string =>
   `${line}:${column} ${message}${expected ? ` (${expected})` : ''}${nearest ? ` ~${nearest}` : ''}`;
 
@@ -23,13 +27,17 @@ export function entityOf(texts: string | readonly string[], schemas?: Schemas): 
   return result.value[0]!;
 }
 
-export function compileAll(texts: string | readonly string[], schemas?: Schemas) {
+export function compileAll(
+  texts: string | readonly string[],
+  schemas?: Schemas,
+  order?: readonly string[],
+) {
   const mappings = [texts].flat().map((text) => {
     const read = readMapping(FILE, text);
     if (!read.ok) throw new Error(formatProblems(read.problems, () => text));
     return read.value;
   });
-  return compileEntities(mappings, (_, names) => names, schemas);
+  return compileEntities(mappings, (_, names) => order ?? names, schemas);
 }
 
 export function lensOf(entity: Entity, system: string): Lens {

@@ -1,0 +1,184 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { jsonSchema } from '../../src/config/json-schema.ts';
+import { type Connectors, loadConfig } from '../../src/config/load.ts';
+import { nearest } from '../../src/config/nearest.ts';
+import { formatProblems } from '../../src/config/problem.ts';
+import { brief } from './mapping-fixture.ts';
+
+const SECRET = 'hunter2-and-more';
+
+const connectors: Connectors = {
+  types: ['postgres', 'mysql'],
+  parseOptions: (_type, options) => {
+    const { url } = options as { url?: string };
+    if (url?.startsWith('db://')) return { ok: true, options };
+    return { ok: false, problems: [{ path: ['url'], message: `no address: ${url}` }] };
+  },
+};
+
+const MAPPING = `entity: thing
+match: [[f]]
+fields: {f: string}
+systems:
+  crm: {table: t, key: id, fields: {f: c}}
+`;
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'carrick-config-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function load(config: string, env: Record<string, string> = {}) {
+  writeFileSync(join(directory, 'carrick.yaml'), config);
+  return loadConfig(join(directory, 'carrick.yaml'), env, connectors);
+}
+
+function problems(config: string, env: Record<string, string> = {}): string[] {
+  const loaded = load(config, env);
+  return loaded.ok ? [] : loaded.problems.map(brief);
+}
+
+const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
+
+test('reads the file of the design, with variables, secrets and defaults', () => {
+  write('thing.yaml', MAPPING);
+  write('thing.cases.yaml', '[]');
+  write('secret', `db://${SECRET}\n`);
+  const loaded = load(
+    `systems:
+  crm: {connector: postgres, url: "\${CRM_URL}", pool: 3}
+  erp: {connector: mysql, url: "file:./secret", name: "\${NOWHERE:-x}"}
+mappings: ['*.yaml']
+ledger: sqlite:./carrick.db
+`.replace("'*.yaml'", "'thing*.yaml'"),
+    { CRM_URL: 'db://crm' },
+  );
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  const { systems, mappings, ...rest } = loaded.value;
+  expect([...systems]).toEqual([
+    ['crm', { connector: 'postgres', options: { url: 'db://crm', pool: 3 } }],
+    ['erp', { connector: 'mysql', options: { url: `db://${SECRET}`, name: 'x' } }],
+  ]);
+  expect(mappings.map(({ value }) => value.entity)).toEqual(['thing']);
+  expect(rest).toEqual({
+    file: join(directory, 'carrick.yaml'),
+    ledger: { kind: 'sqlite', path: join(directory, 'carrick.db') },
+    listen: { host: '127.0.0.1', port: 9464 },
+    instance: 'main',
+    apiToken: null,
+    logLevel: 'info',
+  });
+});
+
+test('tells every mistake of the file and of its mappings at once', () => {
+  write('thing.yaml', MAPPING.replace('crm:', 'cmr:'));
+  write('other.yaml', 'entity: other\nfeilds: {}\n');
+  expect(
+    problems(`systems:
+  crm: {connector: postgrs, url: "db://x"}
+  erp: {connector: mysql, url: "\${ERP_URL}"}
+  Oa: {connector: mysql, url: "nonsense"}
+  hr: {url: x}
+mapings: []
+mappings: [thing.yaml, other.yaml, none/*.yaml]
+ledger: carrick.db
+listen: "9464"
+log_level: infos
+`),
+  ).toMatchInlineSnapshot(`
+    [
+      "3:32 environment variable ERP_URL is not set",
+      "4:3 "Oa" cannot be a name here",
+      "5:3 missing key "connector"",
+      "8:9 "ledger": expected sqlite:PATH",
+      "9:9 "listen": expected HOST:PORT",
+      "10:12 "log_level" cannot be "infos" ~info",
+      "6:1 unknown key "mapings" ~mappings",
+      "2:20 unknown connector "postgrs" ~postgres",
+      "4:26 no address: ***",
+      "7:36 no mapping file fits "none/*.yaml"",
+      "1:1 missing key "match"",
+      "1:1 missing key "fields"",
+      "1:1 missing key "systems"",
+      "2:1 unknown key "feilds" ~fields",
+      "5:3 unknown system "cmr" ~crm",
+    ]
+  `);
+});
+
+test('no secret is ever shown', () => {
+  write('thing.yaml', MAPPING);
+  const text = `systems:
+  crm:
+    connector: postgres
+    url: "http://user:\${PASSWORD}@host"
+    unknown: ${SECRET}
+  erp: {connector: mysql, url: "http://${SECRET}"}
+mappings: [thing.yaml]
+ledger: sqlite:x
+log_level: "\${PASSWORD}"
+`;
+  for (const config of [
+    text,
+    `${text}  - ${SECRET}: [\n`,
+    text.replace('url: "', `url: "${SECRET}: "`),
+  ]) {
+    const loaded = load(config, { PASSWORD: SECRET });
+    if (loaded.ok) throw new Error('expected problems');
+    const terminal = formatProblems(loaded.problems, () => config);
+    expect(terminal).not.toContain(SECRET.slice(0, 7));
+    expect(terminal).toMatch(/\d problem/);
+  }
+});
+
+test('a file that is not there, and a secret that is not there', () => {
+  expect(loadConfig('/nowhere/carrick.yaml', {}, connectors)).toMatchObject({
+    ok: false,
+    problems: [{ line: 1, column: 1, message: 'the file cannot be read' }],
+  });
+  expect(
+    problems(`systems: {crm: {connector: mysql, url: "file:/nowhere/secret"}}
+mappings: [x.yaml]
+ledger: sqlite:x
+`),
+  ).toEqual(['1:40 the secret file cannot be read (ENOENT)', '2:12 no mapping file fits "x.yaml"']);
+});
+
+test('shows the place of a problem in its line', () => {
+  const problem = { file: 'a.yaml', line: 2, column: 3, message: 'unknown key "tabel"' };
+  const text = 'a:\n  tabel: 1\n';
+  expect(formatProblems([{ ...problem, nearest: 'table' }], () => text)).toBe(
+    'a.yaml:2:3: unknown key "tabel"\n' +
+      '  2 |   tabel: 1\n' +
+      '    |   ^ did you mean "table"?\n\n1 problem\n',
+  );
+  expect(formatProblems([problem, problem], () => null)).toMatch(/2 problems\n$/);
+});
+
+test('the nearest name is near', () => {
+  const names = ['customer', 'email', 'city'];
+  expect(nearest('custmoer', names)).toBe('customer');
+  expect(nearest('EMAIL', names)).toBe('email');
+  expect(nearest('xyz', names)).toBeUndefined();
+  expect(nearest('a', ['b'])).toBeUndefined();
+});
+
+test('the JSON Schemas say what the loaders check', () => {
+  const options = { type: 'object', properties: { url: { type: 'string' } }, required: ['url'] };
+  const config = jsonSchema('config', new Map([['postgres', options]]));
+  expect(config).toMatchObject({
+    properties: {
+      systems: { additionalProperties: { properties: { connector: { enum: ['postgres'] } } } },
+    },
+    required: ['systems', 'mappings', 'ledger'],
+  });
+  expect(JSON.stringify(config)).toContain('"required":["url"]');
+  expect(jsonSchema('mapping', new Map())).toMatchObject({
+    properties: { entity: { type: 'string' }, match: { type: 'array' } },
+    additionalProperties: false,
+  });
+});
