@@ -32,7 +32,7 @@ export function secondsOf(datetime: string): number {
   );
   const clock =
     number(datetime, 11, 13) * 3600 + number(datetime, 14, 16) * 60 + number(datetime, 17, 19);
-  return days * 86_400 + clock;
+  return days * DAY + clock;
 }
 
 /** The fraction of a datetime, with its point, or nothing. */
@@ -42,9 +42,30 @@ export function fractionOf(datetime: string): string {
 
 /** The datetime (no zone) that lies `seconds` after 1970 began, with a fraction to append. */
 export function datetimeAt(seconds: number, fraction: string): string | null {
-  const iso = new Date(seconds * 1000).toISOString();
+  const day = Math.floor(seconds / DAY);
+  const date = dateAt(day);
+  if (date === null) return null;
+  const clock = seconds - day * DAY;
+  const [hour, minute] = [Math.floor(clock / 3600), Math.floor(clock / 60) % 60];
+  return `${date}T${TWO[hour]}:${TWO[minute]}:${TWO[clock % 60]}${fraction}`;
+}
+
+const DAY = 86_400;
+const TWO = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, '0'));
+
+/** Spelling a date takes ten times as long as all the rest, and days come again. */
+const dates = new Map<number, string | null>();
+const MOST_DATES = 50_000;
+
+function dateAt(day: number): string | null {
+  const known = dates.get(day);
+  if (known !== undefined) return known;
+  if (dates.size >= MOST_DATES) dates.clear();
+  const iso = new Date(day * DAY * 1000).toISOString();
   // Years beyond 9999 are spelled with a sign.
-  return iso.length === 24 ? `${iso.slice(0, 19)}${fraction}` : null;
+  const date = iso.length === 24 && !iso.startsWith('0000') ? iso.slice(0, 10) : null;
+  dates.set(day, date);
+  return date;
 }
 
 /** Microseconds since 1970 of a valid timestamp. */
