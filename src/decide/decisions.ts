@@ -113,10 +113,7 @@ export function openDecisions(
       for (const seq of pass.removed) refused.delete(seq);
       ground.floods = pass.floods;
       for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
-      for (const system of new Set(pass.added.map((entry) => entry.system))) {
-        bells.get(system)?.ring();
-      }
-      for (const { system } of release) bells.get(system)?.ring();
+      for (const { system } of [...pass.added, ...release]) bells.get(system)?.ring();
       noteAwaited(awaited, w);
       const due = links.add.filter((link) => awaited.delete(linkText(link)));
       return { ...summary(pass, loaded, population), due };
