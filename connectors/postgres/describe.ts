@@ -39,7 +39,8 @@ const COLUMNS_SQL = `
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.relkind in ('r', 'p')),
   type as (${TYPES_SQL.replace('$1::oid[]', 'select atttypid from attribute')})
-  select a.nspname, a.relname, a.attname, a.attnotnull or t.typnotnull as attnotnull, a.attidentity, a.attgenerated,
+  select a.nspname, a.relname, a.attname, a.attidentity, a.attgenerated,
+    a.attnotnull or t.typnotnull as attnotnull,
     a.atthasdef or a.attidentity <> '' or t.typdefault is not null as has_default,
     format_type(a.atttypid, a.atttypmod) as native, format_type(type.base, -1) as cast_type,
     type.*, array_position(k.indkey::int2[], a.attnum) as key_order

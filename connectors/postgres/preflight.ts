@@ -88,7 +88,8 @@ function setupChecks(name: string, needs: Needs): Check[] {
   return [
     {
       check: 'postgres.slot',
-      sql: `select (select wal_status from pg_replication_slots where slot_name = '${name}') as status,
+      sql: `select (select wal_status from pg_replication_slots where slot_name = '${name}')
+            as status,
           (select plugin = 'pgoutput' and database = current_database() from pg_replication_slots
             where slot_name = '${name}') as ours,
           (select count(*) from pg_replication_slots) as slots,

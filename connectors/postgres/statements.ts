@@ -51,7 +51,8 @@ export function compileStatements(typed: TypedWrite): Statements {
     case 'delete':
       return {
         apply: `delete from ${table} as t using ${rows} where ${expected} returning w.n`,
-        already: `select w.n from ${rows} where not exists (select from ${table} as t where ${found})`,
+        already: `select w.n from ${rows}
+          where not exists (select from ${table} as t where ${found})`,
         taken: '',
       };
     case 'insert': {

@@ -140,7 +140,8 @@ const INDEX_SQL = `
   from pg_catalog.pg_index i
   join pg_catalog.pg_class c on c.oid = i.indexrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and (a.attnum = any(i.indkey) or exists (
+  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid
+    and (a.attnum = any(i.indkey) or exists (
     select from pg_catalog.pg_depend d where d.objid = i.indexrelid
     and d.refobjid = i.indrelid and d.refobjsubid = a.attnum))
   where n.nspname = $1 and c.relname = $2`;

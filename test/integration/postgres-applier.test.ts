@@ -164,7 +164,7 @@ describe('inserts', () => {
     }
   });
 
-  test('a given key that is taken diverges, as does a unique guard that another case breaks', async () => {
+  test('a taken key diverges, as does a unique guard that another case breaks', async () => {
     await using it = await install(
       server,
       `drop table if exists clients; create table clients (id int primary key, no text, mail text);

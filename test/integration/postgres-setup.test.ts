@@ -27,7 +27,8 @@ test('the printed script is enough for a role that may do nothing else', async (
     ],
   };
   await using admin = await pgClient(server.url);
-  await admin.query(`create schema "Sales"; create table "Sales"."Orders" (id serial primary key, n int);
+  await admin.query(`create schema "Sales";
+    create table "Sales"."Orders" (id serial primary key, n int);
     create table prices (id int primary key)`);
   await using system = systemAt(urlOf('least'), 'least');
   const script = system.setupScript(needs);
