@@ -23,7 +23,12 @@ export interface Contest {
 /** `policy` names what decided, for the journal and the metrics. */
 export type Verdict = { readonly policy: string } & (
   | { readonly kind: 'incoming' | 'standing' | 'park' }
-  | { readonly kind: 'values'; readonly values: readonly Value[] }
+  | {
+      readonly kind: 'values';
+      readonly values: readonly Value[];
+      /** The third system that holds them; null: computed. */
+      readonly of: string | null;
+    }
 );
 
 /** The first policy of the chain that decides wins; when none does a person has to. */
@@ -47,7 +52,10 @@ function apply(policy: Policy, contest: Contest): Verdict | null {
       if (!policy.when(contest.sides)) return null;
       if ('system' in policy.take) return take(policy.take.system, contest, policy.text);
       const value = policy.take.value(contest.sides);
-      return { kind: 'values', policy: policy.text, values: contest.fields.map(() => value) };
+      return computed(
+        policy.text,
+        contest.fields.map(() => value),
+      );
     }
     case 'park':
       return { kind: 'park', policy: 'park' };
@@ -57,9 +65,16 @@ function apply(policy: Policy, contest: Contest): Verdict | null {
     case 'sum_of_deltas':
       return sumOfDeltas(contest);
     case 'union':
-      return { kind: 'values', policy: 'union', values: contest.fields.map(unionOf(contest)) };
+      return computed('union', contest.fields.map(unionOf(contest)));
   }
 }
+
+const computed = (policy: string, values: readonly Value[]): Verdict => ({
+  kind: 'values',
+  policy,
+  values,
+  of: null,
+});
 
 /**
  * Clocks choose only among writes that are known to be concurrent, and not where their distance is
@@ -85,7 +100,7 @@ function take(system: string, contest: Contest, policy: string): Verdict | null 
   if (held === undefined) return null;
   const values = contest.fields.map((f) => held[f]);
   if (values.some((value) => value === undefined)) return null;
-  return { kind: 'values', policy, values: values.map((value) => value ?? null) };
+  return { kind: 'values', policy, values: values.map((value) => value ?? null), of: system };
 }
 
 function extreme(kind: 'max' | 'min', contest: Contest): Verdict {
@@ -96,7 +111,7 @@ function extreme(kind: 'max' | 'min', contest: Contest): Verdict {
     const order = compareValues(a, b, contest.kinds[i]?.kind);
     return order > 0 === (kind === 'max') ? a : b;
   });
-  return { kind: 'values', policy: kind, values };
+  return computed(kind, values);
 }
 
 /** Canonical text compares as numbers, instants or text, by the field's kind. */
@@ -108,14 +123,14 @@ function compareValues(a: string, b: string, kind: Field['kind'] | undefined): n
 }
 
 /** base + Δa + Δb, where the standing value already holds the other systems' deltas. */
-function sumOfDeltas(contest: Contest): Verdict | null {
+function sumOfDeltas(contest: Contest): Verdict {
   const values = contest.fields.map((_, i) => {
     const scale = contest.kinds[i]?.scale ?? 0;
     const big = (value: Value | undefined): Big => new Big(value ?? 0);
     const delta = big(contest.incoming[i]).minus(big(contest.base[i]));
     return big(contest.standing[i]).plus(delta).toFixed(scale);
   });
-  return { kind: 'values', policy: 'sum_of_deltas', values };
+  return computed('sum_of_deltas', values);
 }
 
 const unionOf =

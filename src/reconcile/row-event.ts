@@ -1,6 +1,6 @@
 import type { Entity, Lens, Read } from '../contract/entity.ts';
 import type { ParkedRow } from '../contract/ledger.ts';
-import type { TableSpec, Transaction } from '../model/change.ts';
+import type { Change, TableSpec, Transaction } from '../model/change.ts';
 import { type Cell, type Micros, rowKey, type Value } from '../model/value.ts';
 
 /** Where the rows of one table go: one route for each entity that maps the table. */
@@ -33,8 +33,9 @@ export type Routes = ReadonlyMap<TableSpec, readonly Route[]>;
 /** The row news of a transaction, in log order. Truncates and drifts are not rows. */
 export function rowEvents(transaction: Transaction, routes: Routes): RowEvent[] {
   const events: RowEvent[] = [];
+  const replaced = replacedRows(transaction.changes);
   for (const change of transaction.changes) {
-    if (change.op === 'truncate' || change.op === 'drift') continue;
+    if (change.op === 'truncate' || change.op === 'drift' || replaced?.has(change)) continue;
     for (const route of routes.get(change.table) ?? []) {
       const gone = change.op === 'delete';
       const image = gone ? (change.old ?? []) : change.row;
@@ -52,6 +53,30 @@ export function rowEvents(transaction: Transaction, routes: Routes): RowEvent[] 
     }
   }
   return events;
+}
+
+/**
+ * Deletes that an insert of the same row follows in one transaction: REPLACE, and programs that
+ * save by deleting and inserting. Such a row was changed; taken as a delete it would lose its
+ * record.
+ */
+function replacedRows(changes: readonly Change[]): ReadonlySet<Change> | null {
+  const has = (op: Change['op']) => changes.some((change) => change.op === op);
+  if (!has('delete') || !has('insert')) return null;
+  const replaced = new Set<Change>();
+  const inserted = new Map<TableSpec, Set<string>>();
+  for (const change of changes.toReversed()) {
+    const { table, op, old } = change;
+    const image = op === 'delete' ? old : change.row;
+    if (image === null || op === 'truncate' || op === 'drift') continue;
+    const keyAt = table.key.map((name) => table.columns.indexOf(name));
+    const key = rowKey(keyAt.map((i) => image[i] ?? null));
+    const keys = inserted.get(table) ?? new Set();
+    inserted.set(table, keys);
+    if (op === 'insert') keys.add(key);
+    else if (keys.delete(key) && op === 'delete') replaced.add(change);
+  }
+  return replaced;
 }
 
 export const pick = (row: readonly Cell[], by: readonly number[] | null): readonly Cell[] =>

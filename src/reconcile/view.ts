@@ -1,35 +1,75 @@
+import type { Sent } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
 import type { RecordState, SystemView } from '../model/record.ts';
-import type { Value } from '../model/value.ts';
+import type { Cell, Value } from '../model/value.ts';
 
 /** The first view of a system: exactly what its row holds. */
-export function newView(patch: Patch): SystemView {
-  return {
-    status: 'linked',
-    key: patch.key,
-    values: patch.values,
-    raw: patch.raw,
-    represents: null,
-  };
-}
+export const newView = ({ key, values, raw }: Patch): SystemView => ({
+  status: 'linked',
+  key,
+  values,
+  raw,
+  represents: null,
+});
+
+export const UNLINKED: SystemView = {
+  status: 'unlinked',
+  key: '',
+  values: [],
+  raw: null,
+  represents: null,
+};
 
 /**
  * The view after a row of that system's log: what the image left out stays. Only rows read from
  * the log (or fenced into it) move a view.
  */
-export function moveView(view: SystemView, patch: Patch): SystemView {
+export function moveView(view: SystemView, { key, values, raw }: Patch): SystemView {
   const represents: Record<number, Value> = {};
   for (const [f, value] of Object.entries(view.represents ?? {})) {
-    const told = patch.values[Number(f)];
-    if (told === undefined || told === view.values[Number(f)]) represents[Number(f)] = value;
+    if (!changed(view, Number(f), values[Number(f)])) represents[Number(f)] = value;
   }
   return {
     status: 'linked',
-    key: patch.key,
-    values: patch.values.map((value, f) => (value === undefined ? view.values[f] : value)),
-    raw: patch.raw,
-    represents: Object.keys(represents).length > 0 ? represents : null,
+    key,
+    values: values.map((told, f) => (told === undefined ? view.values[f] : told)),
+    raw,
+    represents: someOf(represents),
   };
+}
+
+/**
+ * The view after our own write came back. What the system stores differently (rounded, trimmed)
+ * stands for what we wrote and is no difference (invariant 5); a field that it does not tell, or
+ * that its image left out as unchanged, is known from what was sent.
+ */
+export function confirmView(view: SystemView, patch: Patch, sent: Sent): SystemView {
+  const values = [...view.values];
+  const represents: Record<number, Value> = { ...view.represents };
+  for (const [f, wrote] of sent.values.entries()) {
+    if (wrote === undefined) continue;
+    const told = patch.values[f] === undefined ? view.values[f] : patch.values[f];
+    const stored = told === undefined || !patch.lens.reads[f] ? wrote : told;
+    values[f] = stored;
+    if (stored === wrote) delete represents[f];
+    else represents[f] = wrote;
+  }
+  return { ...view, values, represents: someOf(represents) };
+}
+
+/** What a system's value stands for: what we wrote, where it spells that differently. */
+export function meaning(view: SystemView, f: number): Cell {
+  const wrote = view.represents?.[f];
+  return wrote === undefined ? view.values[f] : wrote;
+}
+
+export const changed = (view: SystemView, f: number, told: Cell): boolean =>
+  told !== undefined && told !== view.values[f];
+
+/** Whether a system holds a value, in its own spelling; true where its mapping has no such field. */
+export function holds(view: SystemView, f: number, value: Cell): boolean {
+  const held = view.values[f];
+  return held === undefined || held === value || view.represents?.[f] === value;
 }
 
 export function openView(record: RecordState, system: string): SystemView {
@@ -38,15 +78,5 @@ export function openView(record: RecordState, system: string): SystemView {
   return view;
 }
 
-/** Whether the system's users had seen the record's value of field f when they last wrote. */
-export function seen(record: RecordState, view: SystemView, f: number): boolean {
-  const held = view.values[f];
-  if (held === undefined) return true;
-  if (held === record.values[f]) return true;
-  return view.represents !== null && view.represents[f] === record.values[f];
-}
-
-export function without<T>(from: Readonly<Record<string, T>>, name: string): Record<string, T> {
-  const { [name]: _, ...rest } = from;
-  return rest;
-}
+const someOf = <T extends object>(entries: T): T | null =>
+  Object.keys(entries).length > 0 ? entries : null;

@@ -37,6 +37,8 @@ export interface Working {
   /** The rows among `parked`, by link; null: no longer parked. */
   readonly parkedRows: Map<string, ParkedRow | null>;
   readonly unparked: Set<number>;
+  /** The flood holds among `parked`, by entity and system; they grow in place. */
+  readonly holds: Map<string, { readonly id: number; readonly records: RecordId[] }>;
   readonly links: Map<string, { key: LinkKey; record: RecordId | null }>;
   /** Match tuples that records gained (`present`) or lost, by tuple and record. */
   readonly identities: Map<string, Map<RecordId, { identity: Identity; present: boolean }>>;
@@ -117,6 +119,7 @@ export const startWorking = (loaded: Loaded, numbers: Numbers): Working => ({
   parked: new Map(),
   parkedRows: new Map(),
   unparked: new Set(),
+  holds: new Map(),
   links: new Map(),
   identities: new Map(),
   loaded,
@@ -189,14 +192,14 @@ export function unparkRow(w: Working, row: ParkedRow): void {
 /** Puts a decided record; its identities and its end of life follow from what it holds. */
 export function putRecord(w: Working, entity: Entity, next: RecordState): void {
   const before = w.touched.get(next.id) ?? w.loaded.records.get(next.id) ?? null;
-  entity.match.forEach((_, alternative) => {
+  for (const [alternative, fields] of entity.match.entries()) {
+    if (before !== null && fields.every((f) => before.values[f] === next.values[f])) continue;
     const was = before === null ? null : identityOf(entity, alternative, before.values);
     const is = identityOf(entity, alternative, next.values);
-    if (was === is) return;
     const named = { entity: entity.name, alternative, record: next.id };
     if (was !== null) setIdentity(w, { ...named, value: was }, false);
     if (is !== null) setIdentity(w, { ...named, value: is }, true);
-  });
+  }
   w.touched.set(next.id, next);
   w.recent.add(next.id);
 }
@@ -238,7 +241,10 @@ export function identityChanges(w: Working): { add: Identity[]; remove: Identity
   const add: Identity[] = [];
   const remove: Identity[] = [];
   for (const holders of w.identities.values()) {
-    for (const { identity, present } of holders.values()) (present ? add : remove).push(identity);
+    for (const { identity, present } of holders.values()) {
+      if (!present) remove.push(identity);
+      else if (!w.erased.has(identity.record)) add.push(identity);
+    }
   }
   return { add, remove };
 }

@@ -1,0 +1,139 @@
+import type { Entity } from '../contract/entity.ts';
+import type { JournalSide } from '../contract/ledger.ts';
+import type { Patch } from '../contract/patch.ts';
+import { RECORD_UNIT, type RecordState } from '../model/record.ts';
+import { stampAfter } from '../model/stamp.ts';
+import type { Micros, Value } from '../model/value.ts';
+import {
+  type Draft,
+  draftOf,
+  finish,
+  journal,
+  latest,
+  type Occasion,
+  release,
+  type Settled,
+  stampOf,
+} from './draft.ts';
+import { holds, UNLINKED } from './view.ts';
+
+/** The row that is gone: whose it was, and when it went, µs; 0: unknown. */
+export type GoneRow = Pick<Patch, 'entity' | 'lens' | 'at'>;
+
+/**
+ * A row is gone from its system: deleted, soft-deleted or out of the filter (`left`). A delete by
+ * someone who had not seen what another system wrote is a conflict.
+ */
+export function settleDelete(
+  record: RecordState,
+  { entity, lens, at }: GoneRow,
+  left: boolean,
+  occasion: Occasion,
+): Settled {
+  const { system, deletion, writes } = lens;
+  const view = record.views[system];
+  const draft = draftOf(record, system, at, occasion);
+  if (left || deletion.kind === 'unlink') return finish(draft, UNLINKED);
+  if (view === undefined || deletion.kind === 'ignore' || record.deleted !== null) {
+    return finish(draft, null);
+  }
+  if (!otherRows(record, system)) {
+    // Nobody has the record any longer, so nobody disagrees.
+    release(draft, RECORD_UNIT);
+    bury(draft);
+    return finish(draft, null);
+  }
+  // A field that is never written to the system cannot be seen there, and is no reason to object.
+  const unseen = record.values.flatMap((value, f) =>
+    writes[f] && !holds(view, f, value) ? [f] : [],
+  );
+  if (unseen.length === 0) bury(draft);
+  else {
+    const stamp = latest(unseen.map((f) => record.stamps[f] ?? null));
+    const keeper = { system: stamp?.system ?? '', values: [...record.values], stamp };
+    const deleter = { system, values: null, stamp: stampOf(draft) };
+    const wins = deleteWins(entity, at, stamp?.wall ?? 0);
+    settleCase(draft, entity, { incoming: deleter, standing: keeper }, wins);
+    if (wins === true) bury(draft);
+  }
+  return finish(draft, null);
+}
+
+/** Our own delete as the log shows it. */
+export const settleDeleteEcho = (
+  record: RecordState,
+  { lens, at }: GoneRow,
+  occasion: Occasion,
+): Settled => finish(draftOf(record, lens.system, at, occasion), null);
+
+/**
+ * A user changed a row of a record that another system deleted. Returns false when the delete
+ * stands and the change is only journalled.
+ */
+export function reviveOrBury(draft: Draft, { entity, values }: Patch): boolean {
+  const { record, system, writtenAt } = draft;
+  const { deleted } = record;
+  if (deleted === null) return true;
+  const kept = record.values.map(
+    (value, f): Value => (values[f] === undefined ? value : values[f]),
+  );
+  const keeper = { system, values: kept, stamp: stampOf(draft) };
+  const deleter = { system: deleted.system, values: null, stamp: deleted };
+  const wins = deleteWins(entity, deleted.wall, writtenAt);
+  settleCase(draft, entity, { incoming: keeper, standing: deleter }, wins);
+  if (wins === true) return false;
+  draft.deleted = null;
+  return true;
+}
+
+function bury(draft: Draft): void {
+  const { record, writtenAt, system } = draft;
+  draft.deleted = stampAfter(latest(record.stamps), writtenAt, system);
+}
+
+const otherRows = ({ views }: RecordState, system: string): boolean =>
+  Object.entries(views).some(([name, { status }]) => name !== system && status === 'linked');
+
+/** Whether the delete beats the update; null: a person decides. Times in µs, 0: unknown. */
+function deleteWins(entity: Entity, deletedAt: Micros, updatedAt: Micros): boolean | null {
+  switch (entity.deleteConflict) {
+    case 'delete_wins':
+      return true;
+    case 'update_wins':
+      return false;
+    case 'park':
+      return null;
+    case 'last_writer': {
+      if (deletedAt === 0 || updatedAt === 0) return null;
+      const lead = deletedAt - updatedAt;
+      return Math.abs(lead) <= toleranceOf(entity) ? null : lead > 0;
+    }
+  }
+}
+
+/** The clock tolerance that the entity's own last-writer policies use. */
+function toleranceOf(entity: Entity): Micros {
+  for (const unit of entity.units) {
+    for (const policy of unit.chain) if (policy.kind === 'last_writer') return policy.tolerance;
+  }
+  return 1_000_000;
+}
+
+function settleCase(
+  draft: Draft,
+  entity: Entity,
+  sides: { readonly incoming: JournalSide; readonly standing: JournalSide },
+  deleteWon: boolean | null,
+): void {
+  const { incoming, standing } = sides;
+  const [deleter, keeper] = incoming.values === null ? [incoming, standing] : [standing, incoming];
+  const winner = deleteWon === null ? null : deleteWon ? deleter : keeper;
+  journal(draft, {
+    ...sides,
+    unit: RECORD_UNIT,
+    kind: 'delete',
+    policy: entity.deleteConflict,
+    winner: winner?.system ?? null,
+    outcome: winner === null ? undefined : winner.values,
+  });
+}
