@@ -206,6 +206,7 @@ async function run(parts: Parts, stop: AbortSignal): Promise<void> {
     upSeconds,
     log,
   });
+  using _clocks = watchClocks(parts, reporter);
   const listen = urlOf(config.listen);
   log.event('daemon.started', { instance: config.instance, version, listen });
   const signalled = (): void =>
@@ -218,6 +219,24 @@ async function run(parts: Parts, stop: AbortSignal): Promise<void> {
   await closeAll(parts);
   tellHalted(reporter, log);
   log.event('daemon.stopped', { seconds: upSeconds() });
+}
+
+const CLOCK_SECONDS = 60;
+
+/** Looks at every system's clock once a minute; a system that cannot be reached keeps no figure. */
+function watchClocks({ systems }: Parts, { news }: Reporter): Disposable {
+  const look = async (): Promise<void> => {
+    for (const [name, system] of systems) {
+      const one = news.get(name);
+      if (one === undefined) continue;
+      const offset = await system.clockOffset().catch(() => null);
+      one.clockOffsetSeconds = offset === null ? null : offset / 1e6;
+    }
+  };
+  const timer = setInterval(() => void look(), CLOCK_SECONDS * 1000);
+  timer.unref();
+  void look();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** When every loop has halted there is nothing left to run for: the exit code says so. */

@@ -28,11 +28,12 @@ export async function collectGauges(
       ['carrick_replication_lag_bytes', status?.lagBytes ?? null],
       ['carrick_retained_log_bytes', status?.retainedBytes ?? null],
       ['carrick_retention_limit_bytes', status?.retentionLimitBytes ?? null],
+      ['carrick_clock_offset_seconds', one.clockOffsetSeconds],
     ] as const;
     for (const [name, value] of known) if (value !== null) set(name, { system }, value);
     const snapshots = ledger.head().positions[system]?.snapshots ?? {};
-    for (const [entity, progress] of Object.entries(snapshots)) {
-      set('carrick_snapshot_done', { system, entity }, parseSnapshot(progress).done ? 1 : 0);
+    for (const [table, progress] of Object.entries(snapshots)) {
+      set('carrick_snapshot_done', { system, table }, parseSnapshot(progress).done ? 1 : 0);
     }
   }
   for (const [entity, count] of Object.entries(counts.openConflicts)) {

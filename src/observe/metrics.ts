@@ -128,7 +128,7 @@ export const METRICS = {
   carrick_snapshot_done: {
     kind: 'gauge',
     help: '1 when the first load of the table is complete.',
-    labels: ['system', 'entity'],
+    labels: ['system', 'table'],
   },
   carrick_clock_offset_seconds: {
     kind: 'gauge',

@@ -13,6 +13,8 @@ export interface SystemNews {
   target: string;
   position: Position | null;
   lagSeconds: number | null;
+  /** The system's clock minus ours, as of the last look. */
+  clockOffsetSeconds: number | null;
   trouble: Trouble | null;
   sourceMovedAt: number;
   targetMovedAt: number;
@@ -97,6 +99,7 @@ const unheard = (): SystemNews => ({
   target: 'stopped',
   position: null,
   lagSeconds: null,
+  clockOffsetSeconds: null,
   trouble: null,
   sourceMovedAt: Date.now(),
   targetMovedAt: Date.now(),
