@@ -50,6 +50,7 @@ export class Tail {
   /** Copies of messages that wait until the types of a relation have been looked up. */
   #held: Buffer[] | null = null;
   #paused = false;
+  #closed = false;
   /** A keepalive has come that the reader has not heard of. */
   #beat = false;
   #yieldedAt = 0;
@@ -75,6 +76,7 @@ export class Tail {
         const batch = this.#next();
         this.#resume();
         if (batch !== null) yield batch;
+        else if (this.#closed) return;
         else if (this.#failure !== null) throw this.#failure;
         else await this.#news();
       }
@@ -92,8 +94,10 @@ export class Tail {
     return this.#monitor.status();
   }
 
+  /** Ends the iteration without an error, also one that waits for news. */
   async close(): Promise<void> {
-    this.#fail(retry('source.unreachable', 'the stream was closed', 'Nothing to do.'));
+    this.#closed = true;
+    this.#wake();
     this.#acknowledger.close();
     const log = this.#log;
     this.#log = null;
@@ -137,7 +141,7 @@ export class Tail {
   }
 
   #feed(message: Buffer): void {
-    if (this.#failure !== null) return;
+    if (this.#failure !== null || this.#closed) return;
     if (this.#held !== null) {
       this.#held.push(Buffer.from(message));
       return;

@@ -305,6 +305,19 @@ describe('chunks', () => {
   });
 });
 
+test('disposing a source ends a stream that waits, and says nothing was wrong', async () => {
+  const { spec, ddl } = table('waiting');
+  await using it = await install(server, ddl, [spec]);
+  const source = it.source();
+  const stream = follow(source, await source.start());
+  await stream.next();
+  const waiting = stream.next();
+  await source[Symbol.asyncDispose]();
+  // A beat may have been on its way.
+  const { done } = await waiting;
+  expect(done || (await stream.next()).done).toBe(true);
+});
+
 describe('refusals', () => {
   test('another cluster, a slot that moved on, a slot that is gone, a slot in use', async () => {
     const { spec, ddl } = table('refused');
