@@ -1,10 +1,11 @@
 import type { Applier, ApplyTransaction, Outcome } from '../contract/applier.ts';
-import type { OutboxEntry } from '../contract/ledger.ts';
+import type { OutboxEntry, ParkedDelivery } from '../contract/ledger.ts';
 import { type Delivery, groupWrites, parentsOf, plan } from '../deliver/plan.ts';
 import { halt } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { rowKey } from '../model/value.ts';
 import type { Decisions } from './decisions.ts';
+import { refusalText } from './pass.ts';
 
 /** Entries that one apply transaction takes at most, unless a source transaction is larger. */
 const BATCH_ENTRIES = 2000;
@@ -43,21 +44,29 @@ export function prepare(decisions: Decisions, system: string, number: number): P
       keyOf,
     );
     const frozen = planned.deliveries.map(({ entry, sent }) => ({ ...entry, batch: number, sent }));
-    const idle = planned.idle.flatMap((entry) => {
-      const record = records.get(entry.record);
-      return record === undefined ? [] : [withoutEntry(record, entry)];
+    const stopped = [...planned.idle, ...planned.unwritable.map(({ entry }) => entry)];
+    const parked = planned.unwritable.map(({ entry, fault }, i): ParkedDelivery => {
+      const { entity, since, record } = entry;
+      const base = { id: decisions.numbers.case + i, system, entity, since, record };
+      return { ...base, kind: 'delivery', reason: 'refused', detail: fault };
     });
     await ledger.commit({
-      records: idle,
+      records: stopped.flatMap((entry) => {
+        const record = records.get(entry.record);
+        return record === undefined ? [] : [withoutEntry(record, entry)];
+      }),
+      parked: { put: parked, remove: [] },
       outbox: {
         add: [],
         send: frozen,
-        remove: planned.idle.map((entry) => entry.seq),
+        remove: stopped.map((entry) => entry.seq),
         release: [],
         wait: planned.blocked.map(({ entry, waits }) => ({ seq: entry.seq, waits })),
       },
       ...(frozen.length === 0 ? {} : { batches: [{ system, batch: number }] }),
     });
+    decisions.numbers.case += parked.length;
+    for (const { record, id } of parked) decisions.refusals.set(refusalText(system, record), id);
     if (frozen.length === 0) return 'progress';
     return { number, deliveries: planned.deliveries, keys };
   });

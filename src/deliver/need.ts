@@ -1,5 +1,6 @@
 import type { Entity, Lens } from '../contract/entity.ts';
 import type { Sent } from '../contract/ledger.ts';
+import { CarrickError } from '../errors.ts';
 import { RECORD_UNIT, type RecordState, type SystemView } from '../model/record.ts';
 import type { Cell } from '../model/value.ts';
 
@@ -51,8 +52,27 @@ function insertNeed(entity: Entity, lens: Lens, record: RecordState): Need | nul
     if (lens.writes[f] && !isHeld(entity, record, f)) fields.push(f);
   }
   if (fields.length === 0) return null;
-  const cells = lens.write(only(record.values, fields));
-  return lens.admits(cells) ? { op: 'insert', fields } : null;
+  const cells = writeCells(entity, lens, only(record.values, fields));
+  // What cannot be spelled for the system is wanted there all the same; planning parks it.
+  return 'fault' in cells || lens.admits(cells.cells) ? { op: 'insert', fields } : null;
+}
+
+/**
+ * The columns that stand for `values`, references left out, or why a value cannot be spelled in
+ * the system's form. Only what a lens says by `normalize.unwritable` is such a fault.
+ */
+export function writeCells(
+  entity: Entity,
+  lens: Lens,
+  values: readonly Cell[],
+): { readonly cells: Cell[] } | { readonly fault: string } {
+  const plain = values.map((value, f) => (entity.fields[f]?.ref == null ? value : undefined));
+  try {
+    return { cells: lens.write(plain) };
+  } catch (error) {
+    if (!(error instanceof CarrickError) || error.disposition !== 'park') throw error;
+    return { fault: error.message };
+  }
 }
 
 /** The values of some fields; the others stay untold. */

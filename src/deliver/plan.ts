@@ -3,7 +3,7 @@ import type { Entity, Lens } from '../contract/entity.ts';
 import type { OutboxEntry, Sent } from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { type Cell, rowKeyValues, type Value } from '../model/value.ts';
-import { type Need, needOf, only } from './need.ts';
+import { type Need, needOf, only, writeCells } from './need.ts';
 
 /** One decided write of a batch. */
 export interface Delivery {
@@ -23,6 +23,8 @@ export interface Plan {
   readonly idle: readonly OutboxEntry[];
   /** Entries that have to wait until a parent has a row in the target. */
   readonly blocked: readonly { readonly entry: OutboxEntry; readonly waits: RecordId }[];
+  /** Entries with a value that the target's columns cannot hold. */
+  readonly unwritable: readonly { readonly entry: OutboxEntry; readonly fault: string }[];
 }
 
 /** The row key of a record in the target, or null when it has none yet. */
@@ -37,6 +39,7 @@ export function plan(
 ): Plan {
   const wanted: Delivery[] = [];
   const idle: OutboxEntry[] = [];
+  const unwritable: { entry: OutboxEntry; fault: string }[] = [];
   for (const entry of entries) {
     const record = recordOf(entry.record);
     const entity = entityOf(entry.entity);
@@ -51,14 +54,31 @@ export function plan(
       continue;
     }
     const sent: Sent = { op: need.op, values: only(record.values, need.fields) };
+    const fault = faultOf(entity, lens, record, sent);
+    if (fault !== null) {
+      unwritable.push({ entry, fault });
+      continue;
+    }
     const parents = parentsOf(entity, sent.values);
     wanted.push({ entry, entity, lens, record, need, sent, parents });
   }
-  return { ...splitBlocked(wanted, keyOf), idle };
+  return { ...splitBlocked(wanted, keyOf), idle, unwritable };
+}
+
+function faultOf(entity: Entity, lens: Lens, record: RecordState, sent: Sent): string | null {
+  const held = record.views[lens.system]?.values ?? [];
+  for (const values of [sent.values, held]) {
+    const written = writeCells(entity, lens, values);
+    if ('fault' in written) return written.fault;
+  }
+  return null;
 }
 
 /** A child whose parent has no row yet waits, unless the parent is inserted by the same batch. */
-function splitBlocked(wanted: readonly Delivery[], keyOf: KeyOf): Omit<Plan, 'idle'> {
+function splitBlocked(
+  wanted: readonly Delivery[],
+  keyOf: KeyOf,
+): Pick<Plan, 'deliveries' | 'blocked'> {
   const blocked = new Map<RecordId, { entry: OutboxEntry; waits: RecordId }>();
   const inserting = new Set(wanted.filter((d) => d.need.op === 'insert').map((d) => d.record.id));
   for (let before = -1; before !== blocked.size; ) {
