@@ -95,6 +95,7 @@ function insertedView(record: RecordState, patch: Patch, sent: Sent): SystemView
  */
 export function settleFirstContact(record: RecordState, patch: Patch, occasion: Occasion): Settled {
   const { entity } = patch;
+  const { system } = patch.lens;
   const draft = draftFor(record, patch, occasion);
   draft.deleted = null;
   for (const unit of entity.units) {
@@ -102,8 +103,12 @@ export function settleFirstContact(record: RecordState, patch: Patch, occasion: 
     const silent = told.incoming.every((value) => value === null);
     if (silent || agrees(draft, told)) continue;
     if (draft.held?.[unit.name] !== undefined) keepAside(draft, told);
-    else if (told.fields.every((f) => record.values[f] === null)) accept(draft, told);
+    else if (told.fields.every((f) => isOwn(record, system, f))) accept(draft, told);
     else settleContest(draft, patch, UNLINKED, told, entity.firstContact, 'first_contact');
   }
   return finish(draft, newView(patch));
 }
+
+/** Nobody else has an opinion: a row that comes back has seen what it once said itself. */
+const isOwn = ({ values, stamps }: RecordState, system: string, f: number): boolean =>
+  values[f] === null || stamps[f]?.system === system;
