@@ -11,7 +11,7 @@ import { followTables } from './binlog/tables.ts';
 import type { MysqlOptions } from './config.ts';
 import { describeTables } from './describe.ts';
 import { asCarrickError } from './errors.ts';
-import { formatPosition, parsePosition } from './position.ts';
+import { formatPosition, type LogPosition, parsePosition } from './position.ts';
 import { tableReader } from './read.ts';
 import { lazySession } from './session.ts';
 
@@ -27,7 +27,7 @@ export async function openSource(
   const lazy = lazySession(options);
   const reader = tableReader(options);
   const run: RunQuery = async (sql) => (await lazy.get()).rows(sql);
-  let stream: LogStream | null = null;
+  let current: { readonly stream: LogStream; shut(): Promise<void> } | null = null;
   let lagBytes: number | null = null;
   let lagAskedAt = 0;
 
@@ -36,6 +36,8 @@ export async function openSource(
     try {
       return await work();
     } catch (error) {
+      // A session that broke while nobody looked: the next try gets another one.
+      await lazy.reset();
       throw asCarrickError(error, 'source');
     }
   };
@@ -43,7 +45,7 @@ export async function openSource(
   const pollLag = async (log: LogServer, from: LogStream): Promise<void> => {
     if (Date.now() - lagAskedAt < LAG_POLL_MS) return;
     lagAskedAt = Date.now();
-    lagBytes = await log.bytesAfter(from.file, from.offset).catch(() => null);
+    lagBytes = await log.bytesAfter(from.place.file, from.place.offset).catch(() => null);
   };
 
   const describe = async () =>
@@ -53,31 +55,37 @@ export async function openSource(
       specs.map(({ name }) => name),
     );
 
+  const open = async (position: LogPosition) => {
+    const log = await server();
+    await log.verify(position);
+    const charsets = await loadCharsets(run);
+    const { database } = options;
+    const tables = await followTables({ specs, database, describe, run, charsets });
+    const dump = await replicaConnection(options);
+    const shared = { server: log, tables, charsets, from: position };
+    const stream = await openStream({ ...dump, ...shared });
+    const end = async (): Promise<void> => {
+      stream.close();
+      // The server's thread would notice only when it has something to send.
+      if (!stream.broken) await run(`KILL ${dump.id}`).catch(() => {});
+    };
+    let ended: Promise<void> | null = null;
+    const shut = (): Promise<void> => (ended ??= end());
+    return { log, stream, shut };
+  };
+
   async function* tail(from: Position): AsyncGenerator<SourceBatch> {
-    const position = parsePosition(from);
-    const { log, opened, kill } = await guarded(async () => {
-      const log = await server();
-      await log.verify(position);
-      const charsets = await loadCharsets(run);
-      const { database } = options;
-      const tables = await followTables({ specs, database, describe, run, charsets });
-      const dump = await replicaConnection(options);
-      const shared = { server: log, tables, charsets, from: position };
-      const opened = await openStream({ connection: dump.connection, run: dump.run, ...shared });
-      return { log, opened, kill: `KILL ${dump.id}` };
-    });
-    stream = opened;
+    const opened = await guarded(() => open(parsePosition(from)));
+    current = opened;
     try {
       for (;;) {
-        const batch = await opened.next();
-        void pollLag(log, opened);
+        const batch = await opened.stream.next();
+        void pollLag(opened.log, opened.stream);
         yield batch;
       }
     } finally {
-      stream = null;
-      opened.close();
-      // The server's thread would notice only when it has something to send.
-      await run(kill).catch(() => {});
+      current = null;
+      await opened.shut();
     }
   }
 
@@ -87,14 +95,14 @@ export async function openSource(
     // The server keeps its log by its own settings: there is nothing to release.
     settle: () => {},
     status: (): SourceStatus => ({
-      lastByteAt: stream?.lastByteAt ?? null,
+      lastByteAt: current?.stream.lastByteAt ?? null,
       lagBytes,
       retainedBytes: null,
       retentionLimitBytes: null,
     }),
     read: (request) => reader.read(request),
     [Symbol.asyncDispose]: async () => {
-      stream?.close();
+      await current?.shut();
       await reader[Symbol.asyncDispose]();
       await lazy[Symbol.asyncDispose]();
     },

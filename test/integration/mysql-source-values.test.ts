@@ -189,6 +189,11 @@ describe.each(Object.entries(SETTINGS))('with %s', (_, settings) => {
     changes = changesOf(await readToEnd(source, client, from));
     const request = { table: spec, after: null, limit: 100 };
     read = (await source.read(request)).rows;
+    if (settings['log-bin-compress'] !== undefined) {
+      const [events] = await client.query("SHOW BINLOG EVENTS IN 'binlog.000001'");
+      const types = new Set((events as { Event_type: string }[]).map((e) => e.Event_type));
+      expect([...types].some((type) => /^Write_rows_compressed/i.test(type))).toBe(true);
+    }
   });
   afterAll(() => server[Symbol.asyncDispose]());
 

@@ -13,8 +13,8 @@ export interface Batches {
   next(): Promise<SourceBatch>;
   readonly waiting: boolean;
   readonly full: boolean;
-  /** Resolves when there is room again. */
-  room(): Promise<void>;
+  /** Resolves when there is room again; null while there is. */
+  room(): Promise<void> | null;
 }
 
 const MOST_WAITING = 2;
@@ -69,7 +69,7 @@ export function batchQueue(flush: () => void, onRoom: () => void): Batches {
       return ready.length >= MOST_WAITING;
     },
     room: () => {
-      if (ready.length < MOST_WAITING) return Promise.resolve();
+      if (ready.length < MOST_WAITING) return null;
       roomWaiter ??= Promise.withResolvers();
       return roomWaiter.promise;
     },

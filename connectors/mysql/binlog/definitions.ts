@@ -35,6 +35,7 @@ export function statementReader(
         markStale(statement, tables, plans);
         if (open === null) break;
         if (open.rows >= open.skip) define(statement, tables, plans, assembler);
+        if (statement.verb === 'createWithRows') open.bracketed = true;
         if (!open.bracketed) assembler.commit();
     }
   };

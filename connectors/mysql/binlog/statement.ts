@@ -12,6 +12,8 @@ export type Statement =
   /** XA START, END, PREPARE, COMMIT and ROLLBACK. */
   | { readonly verb: 'xa'; readonly action: string }
   | { readonly verb: 'truncate' | 'drop' | 'change'; readonly tables: readonly TableName[] }
+  /** CREATE TABLE … SELECT of MySQL: the rows follow in the same transaction. */
+  | { readonly verb: 'createWithRows'; readonly tables: readonly TableName[] }
   | { readonly verb: 'dropSchema'; readonly schema: string }
   /** In order: a swap is three moves. */
   | { readonly verb: 'rename'; readonly moves: readonly (readonly [TableName, TableName])[] }
@@ -70,7 +72,13 @@ function readDefinition(t: Tokens, schema: string, verb: string): Statement {
     while (t.skip(',')) tables.push(t.name(schema));
     return { verb: 'drop', tables };
   }
-  if (verb === 'CREATE') return { verb: replaces ? 'truncate' : 'change', tables: [table] };
+  if (verb === 'CREATE') {
+    if (replaces) return { verb: 'truncate', tables: [table] };
+    return {
+      verb: t.endsWith('START', 'TRANSACTION') ? 'createWithRows' : 'change',
+      tables: [table],
+    };
+  }
   return alteration(t, schema, table);
 }
 
@@ -112,15 +120,27 @@ interface Token {
   readonly quoted: boolean;
 }
 
+const TOKEN = new RegExp(
+  [
+    /\/\*M?!\d*|\*\//, // around what the server executes
+    /\/\*[\s\S]*?\*\/|--(?=\s|$)[^\n]*|#[^\n]*/, // comments
+    /`((?:[^`]|``)*)`/,
+    /"((?:[^"\\]|\\[\s\S]|"")*)"/,
+    /'(?:[^'\\]|\\[\s\S]|'')*'/,
+    /([\w$\u0080-\uffff]+)|([^\s])/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'g',
+);
+
 /**
  * Words, quoted names and single marks; comments are left out but for those the server executes.
  * Double quotes may hold a name (ANSI_QUOTES) or a string, which no name is looked for in.
  */
 function tokenize(sql: string): Token[] {
-  const pattern =
-    /\/\*M?!\d*|\*\/|\/\*[\s\S]*?\*\/|--(?=\s|$)[^\n]*|#[^\n]*|`((?:[^`]|``)*)`|"((?:[^"\\]|\\[\s\S]|"")*)"|'(?:[^'\\]|\\[\s\S]|'')*'|([\w$\u0080-\uffff]+)|([^\s])/g;
   const tokens: Token[] = [];
-  for (const [, backticks, quotes, word, mark] of sql.matchAll(pattern)) {
+  for (const [, backticks, quotes, word, mark] of sql.matchAll(TOKEN)) {
     if (backticks !== undefined)
       tokens.push({ text: backticks.replaceAll('``', '`'), quoted: true });
     else if (quotes !== undefined)
@@ -162,6 +182,11 @@ class Tokens {
     if (!words.every((word, i) => this.word(i) === word)) return false;
     this.#at += words.length;
     return true;
+  }
+
+  endsWith(...words: string[]): boolean {
+    const from = this.#tokens.length - words.length;
+    return words.every((word, i) => wordAt(this.#tokens, from + i) === word);
   }
 
   after(word: string): void {

@@ -8,7 +8,7 @@ import { assembler } from './assembler.ts';
 import { batchQueue } from './batches.ts';
 import type { Charsets, RunQuery } from './charset.ts';
 import { decoder } from './decoder.ts';
-import { dumpFile, dumpGtid, type RawConnection, startDump } from './dump.ts';
+import { type DumpHandlers, dumpFile, dumpGtid, type RawConnection, startDump } from './dump.ts';
 import { corrupt } from './event.ts';
 import { mysqlGtidSet } from './gtid.ts';
 import { type LogServer, lost } from './server.ts';
@@ -18,10 +18,12 @@ import { trackFrom } from './tracker.ts';
 export interface LogStream {
   next(): Promise<SourceBatch>;
   close(): void;
+  /** True: the connection has failed, so the server has nothing to end either. */
+  readonly broken: boolean;
   /** When the last event came, µs. */
   readonly lastByteAt: number | null;
-  readonly file: string;
-  readonly offset: number;
+  /** Where it reads, by file. */
+  readonly place: { readonly file: string; readonly offset: number };
 }
 
 export interface StreamOptions {
@@ -36,58 +38,65 @@ export interface StreamOptions {
 const HEARTBEAT_NS = 5_000_000_000;
 /** While events come that give nothing to hand over, the position is handed over this often. */
 const BEAT_MS = 5_000;
+/** Several heartbeats have failed to come: the connection is gone, and nobody said so. */
+const SILENCE_MS = 30_000;
+/** How long the server waits for a consumer that has stopped reading. */
+const WRITE_TIMEOUT_S = 600;
 const MARIADB_CAPABILITY_GTID = 4;
 
 export async function openStream(options: StreamOptions): Promise<LogStream> {
-  const { connection, run, server, tables, charsets, from } = options;
-  await prepare(run, server, from);
-  const [setting] = await run('SELECT @master_binlog_checksum');
+  const { connection, server, tables, charsets, from } = options;
+  const checksum = await prepare(options);
   const tracker = trackFrom(from, server.identity);
   let lastByteAt: number | null = null;
   let lastBatchAt = Date.now();
   let closed = false;
+  let broken = false;
   /** An event is worked on: the next one has to wait. */
   let working = false;
   const hold = holder(connection);
+  const held = () => working || batches.full;
   const regulate = (): void => {
-    if (!closed) hold(working || batches.full);
+    if (!closed) hold(held());
   };
+  const watch = watchSilence(held, () => breakDown(silent()));
   const collected = assembler(from, tracker, (batch) => {
     lastBatchAt = Date.now();
     batches.push(batch);
     regulate();
   });
   const batches = batchQueue(collected.flush, regulate);
-  const { mariadb } = server;
-  const checksum = setting?.[0] === 'CRC32';
-  const room = () => (batches.full ? batches.room() : null);
-  const shared = { tables, charsets, tracker, assembler: collected, room };
-  const events = decoder({ mariadb, checksum, ...shared });
-  const fail = (error: unknown): void => {
+  const shared = { tables, charsets, tracker, assembler: collected, room: batches.room };
+  const events = decoder({ mariadb: server.mariadb, checksum, ...shared });
+  const fail = (error: unknown, byConnection = false): void => {
     if (closed) return;
     closed = true;
-    connection.destroy();
-    connection.stream.destroy();
+    broken = byConnection;
+    watch.stop();
+    hangUp(connection);
     // What was read before the failure is whole and may still be handed over.
     const damaged = error instanceof RangeError;
     batches.fail(damaged ? corrupt(error.message, error) : asCarrickError(error, 'source'));
   };
-  const proceed = (): void => {
-    working = false;
-    batches.offer();
-    regulate();
-  };
   const wait = (pending: Promise<void>): void => {
     working = true;
     regulate();
-    pending.then(proceed).catch(fail);
+    pending
+      .then(() => {
+        working = false;
+        batches.offer();
+        regulate();
+      })
+      .catch(fail);
   };
-  connection.on('error', fail);
+  const breakDown = (error: Error): void => fail(error, true);
+  connection.on('error', breakDown);
   startDump(connection, request(from), {
     event: (buf, start, end) => {
       if (closed) return;
       const now = Date.now();
       lastByteAt = now * 1000;
+      watch.heard(now);
       try {
         const pending = events.take(buf, start, end);
         if (pending !== undefined) return wait(pending);
@@ -97,22 +106,53 @@ export async function openStream(options: StreamOptions): Promise<LogStream> {
         fail(error);
       }
     },
-    refused: (errno, message) => fail(refusal(errno, message, from)),
-    ended: () => fail(ended()),
-    failed: fail,
+    ...endings(from, fail, breakDown),
   });
   return {
     next: batches.next,
+    place: tracker,
     close: () => fail(ended()),
+    get broken() {
+      return broken;
+    },
     get lastByteAt() {
       return lastByteAt;
     },
-    get file() {
-      return tracker.file;
+  };
+}
+
+/** mysql2 only says goodbye and would go on reading what the server still sends. */
+function hangUp(connection: RawConnection): void {
+  connection.destroy();
+  connection.stream.destroy();
+}
+
+/** The ways in which the server or the network ends the stream. */
+function endings(
+  from: LogPosition,
+  fail: (error: Error) => void,
+  breakDown: (error: Error) => void,
+): Omit<DumpHandlers, 'event'> {
+  return {
+    refused: (errno, message) => fail(refusal(errno, message, from)),
+    ended: () => breakDown(ended()),
+    failed: breakDown,
+  };
+}
+
+/** Notices a server that has said nothing for too long although nothing held it. */
+function watchSilence(held: () => boolean, silence: () => void) {
+  let heardAt = Date.now();
+  const timer = setInterval(() => {
+    if (held()) heardAt = Date.now();
+    else if (Date.now() - heardAt > SILENCE_MS) silence();
+  }, BEAT_MS);
+  timer.unref();
+  return {
+    heard: (now: number): void => {
+      heardAt = now;
     },
-    get offset() {
-      return tracker.offset;
-    },
+    stop: (): void => clearInterval(timer),
   };
 }
 
@@ -127,20 +167,32 @@ function holder(connection: RawConnection): (hold: boolean) => void {
   };
 }
 
-/** What a replica tells the server about itself before it asks for the log. */
-async function prepare(run: RunQuery, server: LogServer, from: LogPosition): Promise<void> {
+/**
+ * Says what a replica says before it asks for the log. Returns whether events will have a checksum
+ * until a format description says it.
+ */
+async function prepare({ connection, run, server, from }: StreamOptions): Promise<boolean> {
   const replica = randomUUID();
-  await run(
-    'SET @master_binlog_checksum = @@global.binlog_checksum, ' +
-      '@source_binlog_checksum = @@global.binlog_checksum, ' +
-      `@master_heartbeat_period = ${HEARTBEAT_NS}, @source_heartbeat_period = ${HEARTBEAT_NS}, ` +
-      `@slave_uuid = '${replica}', @replica_uuid = '${replica}'`,
-  );
-  if (!server.mariadb) return;
-  await run(
-    `SET @mariadb_slave_capability = ${MARIADB_CAPABILITY_GTID}, ` +
-      `@slave_connect_state = '${from.at}', @slave_gtid_strict_mode = 1`,
-  );
+  try {
+    await run(
+      'SET @master_binlog_checksum = @@global.binlog_checksum, ' +
+        '@source_binlog_checksum = @@global.binlog_checksum, ' +
+        `@master_heartbeat_period = ${HEARTBEAT_NS}, @source_heartbeat_period = ${HEARTBEAT_NS}, ` +
+        `@slave_uuid = '${replica}', @replica_uuid = '${replica}', ` +
+        `SESSION net_write_timeout = ${WRITE_TIMEOUT_S}`,
+    );
+    if (server.mariadb) {
+      await run(
+        `SET @mariadb_slave_capability = ${MARIADB_CAPABILITY_GTID}, ` +
+          `@slave_connect_state = '${from.at}', @slave_gtid_strict_mode = 1`,
+      );
+    }
+    const [setting] = await run('SELECT @master_binlog_checksum');
+    return setting?.[0] === 'CRC32';
+  } catch (error) {
+    hangUp(connection);
+    throw error;
+  }
 }
 
 /** A server id that no replica is likely to have: the server drops the older of two equal ones. */
@@ -154,8 +206,12 @@ function request(from: LogPosition): Buffer {
 }
 
 const FATAL_READING_BINLOG = 1236;
-const GONE =
-  /purged|could not find|not in the (?:master|source|primary)|could not open log|doesn't exist|impossible position|> file size|more GTIDs|requested to start|first log/i;
+/** What MySQL and MariaDB say when a position is not, or no longer, in their log. */
+const GONE = new RegExp(
+  'purged|could not find|not in the (?:master|source|primary)|could not open log|' +
+    "doesn't exist|impossible position|> file size|more GTIDs|requested to start|first log",
+  'i',
+);
 const DAMAGED = /checksum|corrupt|bogus|read error|truncated/i;
 
 function refusal(errno: number, message: string, from: LogPosition): Error {
@@ -176,4 +232,11 @@ const ended = (): CarrickError =>
     'source.unreachable',
     'The server ended the stream of its log',
     'Reading is tried again. The server may be shutting down, or somebody ended the connection.',
+  );
+
+const silent = (): CarrickError =>
+  retry(
+    'source.unreachable',
+    `The server has sent nothing, not even a heartbeat, for ${SILENCE_MS / 1000} seconds`,
+    'Reading is tried again on a new connection. Check the network between here and the server.',
   );
