@@ -28,8 +28,7 @@ export async function openSource(
   const reader = tableReader(options);
   const run: RunQuery = async (sql) => (await lazy.get()).rows(sql);
   let current: { readonly stream: LogStream; shut(): Promise<void> } | null = null;
-  let lagBytes: number | null = null;
-  let lagAskedAt = 0;
+  const lag = lagMeter();
 
   const server = async (): Promise<LogServer> => logServer(run, (await lazy.get()).mariadb);
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -40,12 +39,6 @@ export async function openSource(
       await lazy.reset();
       throw asCarrickError(error, 'source');
     }
-  };
-
-  const pollLag = async (log: LogServer, from: LogStream): Promise<void> => {
-    if (Date.now() - lagAskedAt < LAG_POLL_MS) return;
-    lagAskedAt = Date.now();
-    lagBytes = await log.bytesAfter(from.place.file, from.place.offset).catch(() => null);
   };
 
   const describe = async () =>
@@ -80,7 +73,7 @@ export async function openSource(
     try {
       for (;;) {
         const batch = await opened.stream.next();
-        void pollLag(opened.log, opened.stream);
+        void lag.poll(opened.log, opened.stream);
         yield batch;
       }
     } finally {
@@ -96,7 +89,7 @@ export async function openSource(
     settle: () => {},
     status: (): SourceStatus => ({
       lastByteAt: current?.stream.lastByteAt ?? null,
-      lagBytes,
+      lagBytes: lag.bytes(),
       retainedBytes: null,
       retentionLimitBytes: null,
     }),
@@ -105,6 +98,20 @@ export async function openSource(
       await current?.shut();
       await reader[Symbol.asyncDispose]();
       await lazy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Asks now and then how much of the log is still to be read. */
+function lagMeter() {
+  let known: number | null = null;
+  let askedAt = 0;
+  return {
+    bytes: (): number | null => known,
+    poll: async (log: LogServer, { place }: LogStream): Promise<void> => {
+      if (Date.now() - askedAt < LAG_POLL_MS) return;
+      askedAt = Date.now();
+      known = await log.bytesAfter(place.file, place.offset).catch(() => null);
     },
   };
 }
