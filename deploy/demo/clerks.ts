@@ -1,4 +1,6 @@
 /** The people of both companies at their daily work: random edits, reproducible by their seed. */
+
+import type { SystemName } from './desk.ts';
 import { berlin, customerNo, orderNo, RANGES, sku } from './seed.ts';
 import { inCrm, inErp, type Move } from './stage.ts';
 
@@ -18,6 +20,8 @@ export interface Work {
   readonly what: string;
   readonly crm: Move;
   readonly erp: Move;
+  /** How far it moves the stock of a product, by the system it is done in. */
+  readonly stock?: { readonly sku: string; readonly by: Readonly<Record<SystemName, number>> };
 }
 
 type Kind = (row: number, n: number) => Work;
@@ -76,6 +80,7 @@ const KINDS: readonly Kind[] = [
     what: `product ${product(row)} stock`,
     crm: inCrm('update catalogue set stock = stock - 1 where sku = $1', product(row)),
     erp: inErp('UPDATE items SET on_hand = on_hand + ? WHERE item_no = ?', n % 5, product(row)),
+    stock: { sku: product(row), by: { crm: -1, erp: n % 5 } },
   }),
   (row, n) => ({
     what: `product ${product(row)} price`,
