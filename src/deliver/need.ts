@@ -45,11 +45,17 @@ function isHeld(entity: Entity, record: RecordState, f: number): boolean {
   return unit !== undefined && record.held[unit.name] !== undefined;
 }
 
+/**
+ * A record that nobody has any longer is written again where it was not deleted for good: the
+ * delete lost a conflict, or was undone. What no system ever told is left to column defaults.
+ */
 function insertNeed(entity: Entity, lens: Lens, record: RecordState): Need | null {
-  if (Object.values(record.views).every((view) => view.status !== 'linked')) return null;
+  const views = Object.values(record.views);
+  if (views.length > 0 && views.every(({ status }) => status === 'unlinked')) return null;
   const fields: number[] = [];
   for (let f = 0; f < entity.fields.length; f++) {
-    if (lens.writes[f] && !isHeld(entity, record, f)) fields.push(f);
+    const told = record.stamps[f] != null;
+    if (told && lens.writes[f] && !isHeld(entity, record, f)) fields.push(f);
   }
   if (fields.length === 0) return null;
   const cells = writeCells(entity, lens, only(record.values, fields));

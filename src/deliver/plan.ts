@@ -119,7 +119,7 @@ export function groupWrites(deliveries: readonly Delivery[], keyOf: KeyOf): Grou
   const groups = new Map<string, { write: TableWrite; rows: RowWrite[]; deliveries: Delivery[] }>();
   for (const delivery of deliveries) {
     const { shape, row } = rowWrite(delivery, keyOf);
-    const name = [shape.op, shape.table, ...shape.columns, '|', ...shape.compare].join('\u0000');
+    const name = JSON.stringify(shape);
     let group = groups.get(name);
     if (group === undefined) {
       const rows: RowWrite[] = [];

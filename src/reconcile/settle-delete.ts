@@ -1,7 +1,7 @@
 import type { Entity } from '../contract/entity.ts';
 import type { JournalSide } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
-import { RECORD_UNIT, type RecordState } from '../model/record.ts';
+import { RECORD_UNIT, type RecordState, type SystemView } from '../model/record.ts';
 import { stampAfter } from '../model/stamp.ts';
 import type { Micros, Value } from '../model/value.ts';
 import {
@@ -33,21 +33,17 @@ export function settleDelete(
   const { system, deletion, writes } = lens;
   const view = record.views[system];
   const draft = draftOf(record, system, at, occasion);
+  const others = otherRows(record, system);
+  releaseAgreed(draft, entity, others);
   if (left || deletion.kind === 'unlink') return finish(draft, UNLINKED);
   if (view === undefined || deletion.kind === 'ignore' || record.deleted !== null) {
-    return finish(draft, null);
-  }
-  if (!otherRows(record, system)) {
-    // Nobody has the record any longer, so nobody disagrees.
-    release(draft, RECORD_UNIT);
-    bury(draft);
     return finish(draft, null);
   }
   // A field that is never written to the system cannot be seen there, and is no reason to object.
   const unseen = record.values.flatMap((value, f) =>
     writes[f] && !holds(view, f, value) ? [f] : [],
   );
-  if (unseen.length === 0) bury(draft);
+  if (others.length === 0 || unseen.length === 0) bury(draft);
   else {
     const stamp = latest(unseen.map((f) => record.stamps[f] ?? null));
     const keeper = { system: stamp?.system ?? '', values: [...record.values], stamp };
@@ -62,9 +58,13 @@ export function settleDelete(
 /** Our own delete as the log shows it. */
 export const settleDeleteEcho = (
   record: RecordState,
-  { lens, at }: GoneRow,
+  { entity, lens, at }: GoneRow,
   occasion: Occasion,
-): Settled => finish(draftOf(record, lens.system, at, occasion), null);
+): Settled => {
+  const draft = draftOf(record, lens.system, at, occasion);
+  releaseAgreed(draft, entity, otherRows(record, lens.system));
+  return finish(draft, null);
+};
 
 /**
  * A user changed a row of a record that another system deleted. Returns false when the delete
@@ -91,8 +91,20 @@ function bury(draft: Draft): void {
   draft.deleted = stampAfter(latest(record.stamps), writtenAt, system);
 }
 
-const otherRows = ({ views }: RecordState, system: string): boolean =>
-  Object.entries(views).some(([name, { status }]) => name !== system && status === 'linked');
+const otherRows = ({ views }: RecordState, system: string): SystemView[] =>
+  Object.entries(views).flatMap(([name, view]) =>
+    name !== system && view.status === 'linked' ? [view] : [],
+  );
+
+/** With a row its opinion is gone: what all others hold alike, or nobody holds, is settled. */
+function releaseAgreed(draft: Draft, { units }: Entity, others: readonly SystemView[]): void {
+  if (draft.held === null) return;
+  for (const { name, fields } of units) {
+    const alike = others.every((view) => fields.every((f) => holds(view, f, draft.values[f])));
+    if (alike) release(draft, name);
+  }
+  if (others.length === 0) release(draft, RECORD_UNIT);
+}
 
 /** Whether the delete beats the update; null: a person decides. Times in µs, 0: unknown. */
 function deleteWins(entity: Entity, deletedAt: Micros, updatedAt: Micros): boolean | null {

@@ -66,7 +66,9 @@ export function settleEcho(
   const values = patch.values.map((v, f) => (sent.values[f] === undefined ? v : undefined));
   const theirs = { ...patch, values };
   const draft = draftFor(record, patch, occasion);
-  for (const unit of changedUnits(theirs, view)) {
+  const units = changedUnits(theirs, view);
+  const alive = units.length === 0 || reviveOrBury(draft, theirs);
+  for (const unit of alive ? units : []) {
     settleUnit(draft, theirs, view, unit);
     // A chain of writes that only triggers keep alive must end (invariant 5).
     const before = flipsOf(draft);
