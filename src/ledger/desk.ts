@@ -47,7 +47,8 @@ export function openDesk(store: Store): Desk {
 function openLinked({ db, names }: Store): Desk['linked'] {
   const inKeyOrder = (from: string) =>
     db.prepare(
-      `SELECT records.id, records.entity, records.data FROM links JOIN records ON records.id = links.record
+      `SELECT records.id, records.entity, records.data
+       FROM links JOIN records ON records.id = links.record
        WHERE links.system = ? AND links.entity = ? AND ${from} ORDER BY links.key LIMIT ?`,
     );
   const first = inKeyOrder('true');

@@ -17,6 +17,8 @@ export interface Store {
   readonly records: Cache<number, RecordState>;
   /** Record ids by {@link linkId}. */
   readonly links: Cache<string, number>;
+  /** Link ids that erasing records removed in the transaction under way. */
+  readonly unlinked: Set<string>;
   /** By system: no outbox entry has a lower seq, so looking for the oldest starts there. */
   readonly oldest: Map<string, number>;
 }
@@ -28,6 +30,7 @@ export function openStore(db: DatabaseSync): Store {
     tallies: openTallies(db),
     records: createCache(RECORD_CACHE_BYTES, weighRecord),
     links: createCache(LINK_CACHE_BYTES, (id) => 120 + id.length),
+    unlinked: new Set(),
     oldest: new Map(),
   };
 }

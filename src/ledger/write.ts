@@ -19,10 +19,12 @@ export function openWriter(store: Store): Writer {
   const ordinals = openOrdinals(store);
   return {
     write(commits) {
+      store.unlinked.clear();
       transact(store, () => {
         for (const commit of commits) for (const apply of applied) apply(commit);
       });
       for (const commit of commits) remember(store, commit);
+      for (const id of store.unlinked) store.links.delete(id);
     },
     ordinals: (entity, wanted) => transact(store, () => ordinals(entity, wanted)),
   };
@@ -121,7 +123,7 @@ function openRecords(store: Store): Apply {
 }
 
 /** Removes a record with its identities, and the links and outbox entries that its row names. */
-function openErase({ db, names, tallies }: Store): (id: RecordId) => void {
+function openErase({ db, names, tallies, unlinked }: Store): (id: RecordId) => void {
   const select = db.prepare('SELECT entity, data FROM records WHERE id = ?');
   const record = db.prepare('DELETE FROM records WHERE id = ?');
   const link = db.prepare(
@@ -138,7 +140,9 @@ function openErase({ db, names, tallies }: Store): (id: RecordId) => void {
     record.run(id);
     tallies.add('records', state.entity, -1);
     for (const [system, view] of Object.entries(state.views)) {
-      if (view.status === 'linked') link.run(names.code(system), entity, view.key, id);
+      if (view.status === 'unlinked') continue;
+      link.run(names.code(system), entity, view.key, id);
+      unlinked.add(linkId(names.code(system), entity, view.key));
     }
     for (const [system, seq] of Object.entries(state.outbox)) {
       if (outbox.run(seq, id).changes === 1) tallies.add('outbox', system, -1);

@@ -165,6 +165,7 @@ async function everything(ledger: Ledger) {
     history: await Promise.all(IDS.map((record) => desk.history(entityOf(record), record, limit))),
     parked: await Promise.all(REASONS.map((reason) => desk.parked({ reason, limit }))),
     parkedOne: await Promise.all(IDS.map((item) => desk.parkedOne(item))),
+    outbox: await desk.outbox(IDS.toReversed()),
     waiting: await Promise.all(rows.map((row) => desk.waitingFor(row))),
     linked: await Promise.all(
       SYSTEMS.flatMap((system) => ENTITIES.map((entity) => desk.linked(system, entity, 'a', 3))),
@@ -196,6 +197,6 @@ test('the ledger in SQLite tells what the one in memory tells, restarts included
         rmSync(path, { force: true });
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });

@@ -128,6 +128,23 @@ function describeErasing(open: Open): void {
     await check(await again());
   });
 
+  test('a record that comes again has none of its old links', async () => {
+    const { ledger } = await open();
+    const again = record(1, { views: {} });
+    await Promise.all([
+      ledger.commit({
+        records: [record(1)],
+        links: { add: [{ ...link('1'), record: 1 }], remove: [] },
+      }),
+      ledger.commit({ erased: [1] }),
+      ledger.commit({ records: [again] }),
+    ]);
+    expect(await ledger.find({ records: [1], links: [link('1')] })).toMatchObject({
+      records: [again],
+      links: [null],
+    });
+  });
+
   test('a deleted record that nobody holds any longer is erased', async () => {
     const { ledger } = await open();
     const deleted = stamp(20);
@@ -232,6 +249,7 @@ function describeOutbox(open: Open): void {
     expect(await after.sent('erp', 7, 9)).toEqual(frozen);
     expect(await after.sent('erp', 7, 1)).toEqual([frozen[0]]);
     expect(await after.sent('erp', 6, 9)).toEqual([]);
+    expect(await after.desk.outbox([3, 9, 2])).toEqual([frozen[1], entry(2)]);
     expect(seqs(await after.ready('erp', 0, 9))).toEqual([2]);
     expect(after.head().batches).toEqual({ erp: 7 });
     await after.commit(outbox({ remove: [1], add: [entry(3, { attempts: 3 })] }));
