@@ -108,7 +108,7 @@ const rows = [
   ['update_wins', 9000, 'update'],
   ['delete_wins', 2000, 'delete'],
   ['last_writer', 4_003_000, 'delete'],
-  ['last_writer', 500, 'update'],
+  ['last_writer', 1200, 'update'],
   ['last_writer', 2000, 'open'],
   ['park', 9000, 'open'],
 ] as const;
@@ -119,7 +119,7 @@ describe.each(rows)('%s, deleted at %i: %s', (mode, at, outcome) => {
     systems: { crm: {}, erp: {} },
     deleteConflict: mode,
     chains: {
-      no: [{ kind: 'last_writer', tolerance: 2000 }],
+      no: [{ kind: 'last_writer', tolerance: 1500 }],
     },
   });
   const changed = change(
