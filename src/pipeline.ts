@@ -4,7 +4,7 @@ import type { Applier } from './contract/applier.ts';
 import type { LinkKey, Parked } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
 import type { Decided, Decisions, Extra } from './decide/decisions.ts';
-import { apply, MAX_BATCH_ENTRIES, prepare, recover } from './decide/deliveries.ts';
+import { apply, echoName, MAX_BATCH_ENTRIES, prepare, recover } from './decide/deliveries.ts';
 import type { EchoOf, Unit } from './decide/pass.ts';
 import { CarrickError } from './errors.ts';
 import type { Mark, SourceBatch, TableSpec, Transaction } from './model/change.ts';
@@ -168,8 +168,6 @@ async function deliver(
     }
   }
 }
-
-const echoName = (system: string, batch: number): string => `${system}:${batch}`;
 
 async function startingPoint(
   decisions: Decisions,

@@ -1,5 +1,5 @@
-/** Seconds before try number `attempt` (from 1): doubling from 0.25 to 30, with a fifth of jitter. */
+/** Seconds before try number `attempt` (from 1): doubling from 0.25 to 10, a tenth of jitter either way. */
 export function backoffSeconds(attempt: number, chance: number): number {
-  const base = Math.min(30, 0.25 * 2 ** Math.min(attempt - 1, 10));
+  const base = Math.min(10, 0.25 * 2 ** Math.min(attempt - 1, 10));
   return base * (0.9 + 0.2 * chance);
 }

@@ -1,5 +1,13 @@
 import type { Entity } from '../contract/entity.ts';
-import type { JournalEntry, Ledger, LinkKey, Parked, SourceState } from '../contract/ledger.ts';
+import type {
+  JournalEntry,
+  Ledger,
+  LedgerCommit,
+  Link,
+  LinkKey,
+  Parked,
+  SourceState,
+} from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import type { FloodCounts } from '../reconcile/flood.ts';
 import {
@@ -89,23 +97,12 @@ export function openDecisions(
       const { w } = pass;
       const links = linkChanges(w);
       const release = links.add.filter((link) => referenced.has(link.entity));
+      const opened =
+        source !== undefined && ledger.head().positions[source.system]?.openTransaction != null;
       const started = performance.now();
       await ledger.commit({
         ...(source === undefined ? {} : { source }),
-        records: [...w.touched.values()],
-        erased: [...w.erased],
-        links,
-        identities: identityChanges(w),
-        outbox: {
-          add: pass.added,
-          send: [],
-          remove: pass.removed,
-          release: release.map(({ system, record }) => ({ system, record })),
-          wait: [],
-        },
-        journal: w.journal,
-        closed: w.closed,
-        parked: { put: [...w.parked.values()], remove: [...w.unparked] },
+        ...changesOf(pass, links, release),
       });
       onCommit((performance.now() - started) / 1000, w.touched.size);
       Object.assign(numbers, w.numbers);
@@ -114,6 +111,8 @@ export function openDecisions(
       ground.floods = pass.floods;
       for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
       for (const { system } of [...pass.added, ...release]) bells.get(system)?.ring();
+      // What an open transaction put into the outbox may be sent once it is complete.
+      if (opened) for (const one of bells.values()) one.ring();
       noteAwaited(awaited, w);
       const due = links.add.filter((link) => awaited.delete(linkText(link)));
       return { ...summary(pass, loaded, population), due };
@@ -130,6 +129,23 @@ export function openDecisions(
     refusals,
     awaited,
     decide,
+  };
+}
+
+function changesOf(
+  { w, added: add, removed: remove }: Pass,
+  links: ReturnType<typeof linkChanges>,
+  release: readonly Link[],
+): LedgerCommit {
+  return {
+    records: [...w.touched.values()],
+    erased: [...w.erased],
+    links,
+    identities: identityChanges(w),
+    outbox: { add, send: [], remove, release, wait: [] },
+    journal: w.journal,
+    closed: w.closed,
+    parked: { put: [...w.parked.values()], remove: [...w.unparked] },
   };
 }
 

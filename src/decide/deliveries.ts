@@ -215,6 +215,9 @@ function childrenFirst(deletes: readonly Delivery[]): Delivery[][] {
   return [...groups.entries()].sort(([a], [b]) => b - a).map(([, group]) => group);
 }
 
+/** Under which the generated keys of a batch are kept until its echo. */
+export const echoName = (system: string, batch: number): string => `${system}:${batch}`;
+
 /**
  * After a start or a lost connection: the mark says which batches were committed. Those wait for
  * their echo; the others go back to the outbox. Returns the highest number in use.
@@ -241,9 +244,11 @@ export async function recover(
 
 function takeBack(decisions: Decisions, system: string, batch: number): Promise<void> {
   const { ledger, numbers } = decisions;
+  decisions.generated.delete(echoName(system, batch));
   return decisions.exclusively(async () => {
     for (;;) {
       const entries = await ledger.sent(system, batch, MAX_BATCH_ENTRIES);
+      for (const { seq } of entries) decisions.refused.delete(seq);
       if (entries.length === 0) return;
       const { records } = await ledger.find({ records: entries.map((entry) => entry.record) });
       const changed: RecordState[] = [];
