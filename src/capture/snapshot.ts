@@ -16,7 +16,10 @@ export interface SnapshotChunk {
 }
 
 export interface Snapshot {
-  /** Starts reading the next chunk when none is under way. Errors come out of the next `after`. */
+  /**
+   * Starts reading the next chunk when none is under way. What failed meanwhile comes out of the
+   * next call, of this or of `after`: an idle log has no transactions to tell of.
+   */
   pump(): void;
   /** Told of every transaction part, in order: returns the chunk that belongs right behind it. */
   after(transaction: Transaction): SnapshotChunk | null;
@@ -104,6 +107,7 @@ export function openSnapshot(parts: {
       return current() === undefined;
     },
     pump() {
+      if (failure !== null) throw failure;
       const table = current();
       if (reading !== null || table === undefined) return;
       const { again } = parseProgress(progress[table.name]);
