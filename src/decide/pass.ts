@@ -90,7 +90,20 @@ export function runPass(ground: Ground, units: readonly Unit[], loaded: Loaded):
     const again = echo === null ? null : closeEcho(pass, unit, echo);
     enqueueRecent(pass, unit, again);
   }
+  dropRefusals(pass);
   return pass;
+}
+
+/** With a record goes what a target refused of it: there is nothing left to try again. */
+function dropRefusals({ w, ground }: Pass): void {
+  if (ground.refusals.size === 0) return;
+  for (const id of w.erased) {
+    const entity = ground.entities.get(w.loaded.records.get(id)?.entity ?? '');
+    for (const system of entity?.lenses.keys() ?? []) {
+      const refusal = ground.refusals.get(refusalText(system, id));
+      if (refusal !== undefined) w.unparked.add(refusal);
+    }
+  }
 }
 
 const shownBefore = (of: EchoOf, pass: Pass): ReadonlySet<number> => pass.shown.get(of) ?? of.shown;
