@@ -116,7 +116,8 @@ export function told(found: JournalEntry): string {
     .map(({ system, values }) => `${system} ${values === null ? '(deleted)' : brief(values)}`);
   const settled = found.winner ?? brief(found.outcome ?? ['(deleted)']);
   const verdict = found.state === 'settled' ? settled : found.state;
-  return `#${found.id} ${found.entity} ${found.unit}: ${sides.join(' | ')} → ${verdict} by ${found.policy}`;
+  const what = `#${found.id} ${found.entity} ${found.unit}`;
+  return `${what}: ${sides.join(' | ')} → ${verdict} by ${found.policy}`;
 }
 
 function brief(values: readonly Value[]): string {

@@ -51,6 +51,7 @@ function census(books: Books, entity: (typeof ENTITIES)[number]): string {
   const crm = books.crm.entities.get(entity);
   const erp = books.erp.entities.get(entity);
   const shared = [...(crm?.keys() ?? [])].filter((key) => erp?.has(key)).length;
-  const counts = `${rowCount(books.crm, entity)} in the CRM, ${rowCount(books.erp, entity)} in the ERP`;
+  const [there, here] = [rowCount(books.crm, entity), rowCount(books.erp, entity)];
+  const counts = `${there} in the CRM, ${here} in the ERP`;
   return `${entity.padEnd(11)} ${counts}, ${shared} of them under the same number`;
 }

@@ -54,6 +54,6 @@ async function report(stage: Stage): Promise<void> {
   const { systems } = await stage.carrick.operator.status();
   const erp = systems.find(({ system }) => system === 'erp');
   stage.say.line(
-    `CRM slot confirmed up to ${slot?.at} · ERP ${erp?.target}, ${erp?.outboxDepth} deliveries wait`,
+    `CRM slot confirmed up to ${slot?.at} · ERP ${erp?.target}, ${erp?.outboxDepth} waiting`,
   );
 }
