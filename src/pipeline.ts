@@ -1,5 +1,10 @@
 import { backoffSeconds } from './capture/backoff.ts';
-import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
+import {
+  openSnapshot,
+  type ProgressByTable,
+  type Snapshot,
+  type SnapshotChunk,
+} from './capture/snapshot.ts';
 import type { Applier } from './contract/applier.ts';
 import type { LinkKey, Parked } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
@@ -11,6 +16,7 @@ import type { Mark, SourceBatch, TableSpec, Transaction } from './model/change.t
 import type { Position } from './model/position.ts';
 import type { Report } from './observe/report.ts';
 import { chunkEvents, parkedEvent, type Routes, rowEvents } from './reconcile/row-event.ts';
+import type { Working } from './reconcile/working.ts';
 
 /** One system as the pipeline sees it. */
 export interface Participant {
@@ -105,13 +111,18 @@ async function follow(
   snapshot.pump();
   for await (const batch of untilStopped(source.tail(start), stop)) {
     const { units, chunk } = await unitsOf(participant, batch, echoes, snapshot);
+    let progress: ProgressByTable = {};
+    const progressOf = ({ unread }: Working): ProgressByTable => {
+      progress = snapshot.progressWith(chunk, [...unread.values()]);
+      return progress;
+    };
     const decided = await decisions.decide(
       units,
-      { system, state: stateAfter(decisions, system, batch, chunk) },
+      { system, state: (w) => stateAfter(decisions, system, batch, progressOf(w)) },
       setAside(participant, batch.transactions),
     );
     source.settle(batch.position);
-    if (chunk !== null) snapshot.committed(chunk);
+    snapshot.committed(chunk, progress);
     report.decided(system, batch, units, decided, chunk);
     if (decided.due.length > 0) await releaseWaiting(parts, decided.due);
     if (loading && snapshot.done) {
@@ -177,7 +188,8 @@ async function startingPoint(
   const known = decisions.ledger.head().positions[system];
   if (known !== undefined) return known.position;
   const position = await source.start();
-  await decisions.decide([], { system, state: { position, openTransaction: null, snapshots: {} } });
+  const state = { position, openTransaction: null, snapshots: {} };
+  await decisions.decide([], { system, state: () => state });
   return position;
 }
 
@@ -211,17 +223,13 @@ function stateAfter(
   decisions: Decisions,
   system: string,
   batch: SourceBatch,
-  chunk: SnapshotChunk | null,
+  snapshots: ProgressByTable,
 ) {
   const before = decisions.ledger.head().positions[system];
   const last = batch.transactions.at(-1);
   const open =
     last === undefined ? (before?.openTransaction ?? null) : last.complete ? null : last.id;
-  return {
-    position: batch.position,
-    openTransaction: open,
-    snapshots: chunk?.progress ?? before?.snapshots ?? {},
-  };
+  return { position: batch.position, openTransaction: open, snapshots };
 }
 
 type EchoReader = (transaction: Transaction) => Promise<EchoOf | null>;

@@ -10,9 +10,17 @@ export interface SnapshotChunk {
   /** Keys that were asked for by name and have no row. */
   readonly missing: readonly (readonly Value[])[];
   /** The snapshot's progress once these rows are in the ledger, for `SourceState.snapshots`. */
-  readonly progress: Readonly<Record<string, string>>;
+  readonly progress: ProgressByTable;
   readonly done: boolean;
   readonly rowsSoFar: number;
+}
+
+/** JSON of a {@link Progress} by table name. */
+export type ProgressByTable = Readonly<Record<string, string>>;
+
+export interface RowName {
+  readonly table: TableSpec;
+  readonly key: readonly Value[];
 }
 
 export interface Snapshot {
@@ -23,8 +31,13 @@ export interface Snapshot {
   pump(): void;
   /** Told of every transaction part, in order: returns the chunk that belongs right behind it. */
   after(transaction: Transaction): SnapshotChunk | null;
-  /** The chunk was committed: go on behind it. */
-  committed(chunk: SnapshotChunk): void;
+  /**
+   * The progress once `chunk` (null: none) is in the ledger and `rows` wait to be read, because the
+   * log told too little of them. It takes effect with `committed`.
+   */
+  progressWith(chunk: SnapshotChunk | null, rows: readonly RowName[]): ProgressByTable;
+  /** It was committed: go on behind it. */
+  committed(chunk: SnapshotChunk | null, progress: ProgressByTable): void;
   readonly done: boolean;
 }
 
@@ -72,14 +85,14 @@ export const isLoaded = (progress: Progress): boolean =>
  */
 export function openSnapshot(parts: {
   readonly tables: readonly TableSpec[];
-  readonly progress: Readonly<Record<string, string>>;
+  readonly progress: ProgressByTable;
   readonly instance: string;
   readonly source: Pick<Source, 'read'>;
   readonly applier: () => Promise<Pick<Applier, 'fence'>>;
   readonly firstFence: number;
 }): Snapshot {
   const { tables, instance, source } = parts;
-  let progress: Readonly<Record<string, string>> = parts.progress;
+  let progress = parts.progress;
   let fence = parts.firstFence;
   let reading: Reading | null = null;
   let failure: unknown = null;
@@ -141,9 +154,10 @@ export function openSnapshot(parts: {
       }
       return finish(reading, reading.chunk, progress);
     },
-    committed(chunk) {
-      progress = chunk.progress;
-      reading = null;
+    progressWith: (chunk, rows) => withAgain(chunk?.progress ?? progress, rows),
+    committed(chunk, next) {
+      progress = next;
+      if (chunk !== null) reading = null;
     },
   };
 }
@@ -151,7 +165,7 @@ export function openSnapshot(parts: {
 function finish(
   { table, keys, touched }: Reading,
   chunk: Chunk,
-  progress: Readonly<Record<string, string>>,
+  progress: ProgressByTable,
 ): SnapshotChunk {
   const at = table.key.map((name) => table.columns.indexOf(name));
   const keyIn = (row: readonly Cell[]): Value[] => at.map((i) => row[i] ?? null);
@@ -176,6 +190,16 @@ function finish(
     done: isLoaded(next),
     rowsSoFar: next.rows,
   };
+}
+
+function withAgain(progress: ProgressByTable, rows: readonly RowName[]): ProgressByTable {
+  const next: Record<string, string> = { ...progress };
+  for (const { table, key } of rows) {
+    const before = parseProgress(next[table.name]);
+    if (before.again.some((known) => rowKey(known) === rowKey(key))) continue;
+    next[table.name] = JSON.stringify({ ...before, again: [...before.again, key] });
+  }
+  return next;
 }
 
 /** The latest `size` texts, forgetting the oldest. */

@@ -61,7 +61,7 @@ export interface Decisions {
   readonly refusals: Map<string, number>;
   decide(
     units: readonly Unit[],
-    source?: { readonly system: string; readonly state: SourceState },
+    source?: { readonly system: string; readonly state: (w: Working) => SourceState },
     extra?: Extra,
   ): Promise<Decided>;
 }
@@ -101,7 +101,7 @@ export function openDecisions(
         source !== undefined && ledger.head().positions[source.system]?.openTransaction != null;
       const started = performance.now();
       await ledger.commit({
-        ...(source === undefined ? {} : { source }),
+        ...(source === undefined ? {} : { source: { ...source, state: source.state(w) } }),
         ...changesOf(pass, links, release),
       });
       onCommit((performance.now() - started) / 1000, w.touched.size);

@@ -2,7 +2,7 @@ import type { Entity } from '../contract/entity.ts';
 import type { OutboxEntry } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
 import type { RecordState } from '../model/record.ts';
-import type { Cell } from '../model/value.ts';
+import { type Cell, rowKeyValues } from '../model/value.ts';
 import type { Occasion, Settled } from './draft.ts';
 import { claim, type Echo } from './echo.ts';
 import type { FloodGauge } from './flood.ts';
@@ -14,6 +14,7 @@ import { createRecord, settleChange, settleEcho, settleFirstContact } from './se
 import { settleDelete, settleDeleteEcho } from './settle-delete.ts';
 import {
   eraseIfGone,
+  linkText,
   parkedRow,
   putRecord,
   recordById,
@@ -59,6 +60,10 @@ function present(
     setLink(w, linkOf(event, event.oldKey), null);
     setLink(w, linkOf(event, key), record.id);
   }
+  if (record === null && parked === null && isPartial(event)) {
+    readLater(w, event);
+    return;
+  }
   const read = event.read ?? readRow(row, cells);
   if (read.kind === 'invalid') {
     const detail = read.faults.map((fault) => `${fault.place}: ${fault.message}`).join('; ');
@@ -83,6 +88,19 @@ function present(
     settleLinked(w, record, patch, ours, occasionOf(w, event));
     if (parked !== null) unparkRow(w, parked);
   }
+}
+
+/**
+ * A row that is unknown here (not loaded yet, or outside of `where` until now) cannot be judged by
+ * an image that shows only what changed.
+ */
+const isPartial = ({ origin, cells }: RowEvent): boolean =>
+  origin === 'log' && cells !== null && cells.includes(undefined);
+
+function readLater(w: Working, event: RowEvent): void {
+  const { table } = event.lens;
+  const key = rowKeyValues(event.key, table.key.length);
+  w.unread.set(linkText(linkOf(event, event.key)), { table, key });
 }
 
 /** When the log says that it happened; 0: it was only read, the time is unknown. */

@@ -9,7 +9,9 @@ import type {
   Parked,
   ParkedRow,
 } from '../contract/ledger.ts';
+import type { TableSpec } from '../model/change.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
+import type { Value } from '../model/value.ts';
 import { identityOf } from './identity.ts';
 
 /** The next free numbers; a pass that is thrown away gives its numbers back. */
@@ -42,7 +44,15 @@ export interface Working {
   readonly links: Map<string, { key: LinkKey; record: RecordId | null }>;
   /** Match tuples that records gained (`present`) or lost, by tuple and record. */
   readonly identities: Map<string, Map<RecordId, { identity: Identity; present: boolean }>>;
+  /** Rows of which an image told too little, by link: they have to be read from their table. */
+  readonly unread: Map<string, RowName>;
   readonly loaded: Loaded;
+}
+
+/** A row by its table and key columns. */
+export interface RowName {
+  readonly table: TableSpec;
+  readonly key: readonly Value[];
 }
 
 export interface Missing {
@@ -122,6 +132,7 @@ export const startWorking = (loaded: Loaded, numbers: Numbers): Working => ({
   holds: new Map(),
   links: new Map(),
   identities: new Map(),
+  unread: new Map(),
   loaded,
 });
 
