@@ -2,9 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Entity, Policy } from '../../src/contract/entity.ts';
+import { needOf } from '../../src/deliver/need.ts';
+import type { RecordState } from '../../src/model/record.ts';
 import type { Cell, Value } from '../../src/model/value.ts';
-import { settleChange } from '../../src/reconcile/settle.ts';
-import { entityOf, LAST_WRITER, patchOf, recordOf } from '../support/entity.ts';
+import { decideRows } from '../../src/reconcile/batch.ts';
+import { floodGauge } from '../../src/reconcile/flood.ts';
+import type { RowEvent } from '../../src/reconcile/row-event.ts';
+import { settleChange, settleEcho } from '../../src/reconcile/settle.ts';
+import { linkText, nothingLoaded, startWorking } from '../../src/reconcile/working.ts';
+import { entityOf, LAST_WRITER, patchOf, recordOf, sentOf } from '../support/entity.ts';
 import {
   disagreements,
   lost,
@@ -239,3 +245,74 @@ test('systems that change different units do not disturb each other, in either o
     }),
   );
 });
+
+test('an echo that is only spelled differently gives no other system a need', () => {
+  const fields = ['a', 'b', 'c', 'd'];
+  const systems = ['crm', 'erp', 'oa'];
+  const values = fc.dictionary(fc.constantFrom(...fields), fc.string());
+  fc.assert(
+    fc.property(plans, values, fc.func(fc.string()), (plan, sent, spelled) => {
+      const { entity } = natureOf(plan, systems);
+      const start = recordOf(entity, { a: 'a0', b: 'b0', c: 'c0', d: 'd0' });
+      const occasion = { at: 5000, firstCase: 1 };
+      const told = Object.fromEntries(
+        fields.flatMap((name) => (name in sent ? [[name, spelled(sent[name])] as const] : [])),
+      );
+      const wanted = settleChange(start, patchOf(entity, 'crm', sent, 4000), occasion).record;
+      const patch = patchOf(entity, 'erp', told, 5000);
+      const { record, journal } = settleEcho(wanted, patch, sentOf(entity, sent), occasion);
+      const needs = (of: RecordState, system: string) =>
+        needOf(entity, entity.lenses.get(system)!, of);
+      expect(journal).toEqual([]);
+      expect(needs(record, 'erp')).toBeNull();
+      for (const system of ['crm', 'oa']) {
+        expect(needs(record, system)).toEqual(needs(wanted, system));
+      }
+    }),
+  );
+});
+
+test('rows of different records are decided alike in any order', () => {
+  const { entity } = natureOf(fc.sample(plans, { seed: 2, numRuns: 1 })[0]!, ['crm', 'erp']);
+  const records = [0, 1, 2, 3, 4].map((id) => recordNumbered(entity, id));
+  const events = records.map(({ id }): RowEvent => {
+    const lens = entity.lenses.get(id % 2 === 0 ? 'crm' : 'erp')!;
+    const key = `${lens.system}-${id}`;
+    const cells = id === 4 ? null : [key, `a${id}`, 'changed', undefined, `d${id}`];
+    return { entity, lens, key, oldKey: key, cells, at: 5000 + id, origin: 'log', read: null };
+  });
+  const outcome = (order: readonly RowEvent[]) => {
+    const loaded = nothingLoaded();
+    for (const record of records) {
+      loaded.records.set(record.id, record);
+      for (const [system, { key }] of Object.entries(record.views)) {
+        const link = linkText({ system, entity: entity.name, key });
+        loaded.links.set(link, record.id);
+        loaded.parkedRows.set(link, null);
+      }
+    }
+    const w = startWorking(loaded, { record: 50, case: 1, seq: 1 });
+    decideRows(
+      w,
+      order,
+      null,
+      floodGauge(new Map(), () => 1000),
+    );
+    return [...w.touched.values()].toSorted((a, b) => a.id - b.id);
+  };
+  const expected = outcome(events);
+  expect(expected).toHaveLength(records.length);
+  fc.assert(
+    fc.property(fc.shuffledSubarray(events, { minLength: events.length }), (order) => {
+      expect(outcome(order)).toEqual(expected);
+    }),
+  );
+});
+
+function recordNumbered(entity: Entity, id: number): RecordState {
+  const record = recordOf(entity, { a: `a${id}`, b: 'b0', c: 'c0', d: 'd0' });
+  const views = Object.entries(record.views).map(
+    ([system, view]) => [system, { ...view, key: `${system}-${id}` }] as const,
+  );
+  return { ...record, id, views: Object.fromEntries(views) };
+}

@@ -1,0 +1,212 @@
+/** What a system needs, and the writes that bring it there. */
+import { describe, expect, test } from 'vitest';
+import type { Entity, Lens } from '../../src/contract/entity.ts';
+import type { OutboxEntry } from '../../src/contract/ledger.ts';
+import { needOf } from '../../src/deliver/need.ts';
+import { groupWrites, type KeyOf, plan } from '../../src/deliver/plan.ts';
+import { enqueue } from '../../src/deliver/queue.ts';
+import { RECORD_UNIT, type RecordState } from '../../src/model/record.ts';
+import { entityOf, recordOf, type Told } from '../support/entity.ts';
+
+const customer = entityOf({
+  fields: { no: 'string', street: 'string', city: 'string', name: 'string' },
+  groups: { address: ['street', 'city'] },
+  systems: { crm: {}, erp: { outside: ['name', 'hidden'] } },
+});
+const order = entityOf({
+  name: 'order',
+  fields: { no: 'string', customer: { ref: 'customer' } },
+  systems: { crm: {}, erp: {} },
+});
+const told = { no: 'C-1', street: 'Elm 1', city: 'Ulm', name: 'Ada' };
+const base = recordOf(customer, told);
+const erp = (entity: Entity): Lens => entity.lenses.get('erp')!;
+
+const withValues = (record: RecordState, entity: Entity, changes: Told): RecordState => ({
+  ...record,
+  values: entity.fields.map(({ name }, f) => changes[name] ?? record.values[f] ?? null),
+});
+const withoutErp = (record: RecordState): RecordState => {
+  const { erp: _, ...views } = record.views;
+  return { ...record, views };
+};
+const entryOf = ({ id, entity }: RecordState, seq = id): OutboxEntry => ({
+  seq,
+  system: 'erp',
+  record: id,
+  entity,
+  since: 1,
+  origin: 'crm',
+  transaction: 't',
+  batch: null,
+  sent: null,
+  attempts: 0,
+});
+const planOf = (records: readonly RecordState[], keyOf: KeyOf = () => null) => {
+  const byId = new Map(records.map((record) => [record.id, record]));
+  const entities: Record<string, Entity> = { customer, order };
+  return plan(
+    records.map((record) => entryOf(record)),
+    (id) => byId.get(id) ?? null,
+    (name) => entities[name],
+    keyOf,
+  );
+};
+const writesOf = (records: readonly RecordState[], keyOf: KeyOf = () => null) =>
+  groupWrites(planOf(records, keyOf).deliveries, keyOf).map(({ write }) => write);
+
+describe('need', () => {
+  const need = (record: RecordState) => needOf(customer, erp(customer), record);
+
+  test('nothing, where the system holds what the record holds', () => {
+    expect(need(base)).toBeNull();
+  });
+
+  test('the fields that are behind', () => {
+    expect(need(withValues(base, customer, { city: 'Bonn' }))).toEqual({
+      op: 'update',
+      fields: [2],
+    });
+  });
+
+  test('none of a unit that is held, nothing at all of a record that is', () => {
+    const behind = withValues(base, customer, { city: 'Bonn', name: 'Bea' });
+    expect(need({ ...behind, held: { address: 1 } })?.fields).toEqual([3]);
+    expect(need({ ...behind, held: { [RECORD_UNIT]: 1 } })).toBeNull();
+    expect(need({ ...withoutErp(base), held: { address: 1 } })?.fields).toEqual([0, 3]);
+  });
+
+  test('an insert of what somebody told; the rest is left to column defaults', () => {
+    const record = withoutErp({ ...base, stamps: [...base.stamps.slice(0, 3), null] });
+    expect(need(record)).toEqual({ op: 'insert', fields: [0, 1, 2] });
+  });
+
+  test('no insert where the row would be none of ours', () => {
+    expect(need(withoutErp(withValues(base, customer, { name: 'hidden' })))).toBeNull();
+  });
+
+  test('an insert everywhere of a record that lost all its rows and lives on', () => {
+    expect(need({ ...base, views: {} })?.op).toBe('insert');
+  });
+
+  test('nothing in a system that wants none again, nor when nobody else has it', () => {
+    const unlinked = { ...base.views.crm!, status: 'unlinked', key: '', values: [] } as const;
+    const views = { ...base.views, erp: unlinked };
+    expect(need({ ...base, views })).toBeNull();
+    expect(need({ ...base, views: { crm: unlinked } })).toBeNull();
+  });
+});
+
+describe('writes', () => {
+  test('an update writes what is behind, and compares the whole group as the system holds it', () => {
+    expect(writesOf([withValues(base, customer, { city: 'Bonn' })])).toEqual([
+      {
+        op: 'update',
+        table: 'erp_customer',
+        key: ['id'],
+        columns: ['city'],
+        compare: ['city', 'street'],
+        guards: [],
+        rows: [{ key: ['erp-1'], values: ['Bonn'], expect: ['Ulm', 'Elm 1'] }],
+      },
+    ]);
+  });
+
+  test('exact content is compared where the values do not give it back', () => {
+    const views = { ...base.views, erp: { ...base.views.erp!, raw: { city: 'ULM ' } } };
+    const [write] = writesOf([withValues({ ...base, views }, customer, { city: 'Bonn' })]);
+    expect(write?.rows[0]?.expect).toEqual(['ULM ', 'Elm 1']);
+  });
+
+  test('a delete compares all that the row is known to hold', () => {
+    const deleted = { wall: 9, counter: 0, system: 'crm' };
+    expect(writesOf([{ ...base, deleted }])).toMatchObject([
+      {
+        op: 'delete',
+        compare: ['no', 'street', 'city', 'name'],
+        rows: [{ key: ['erp-1'], expect: ['C-1', 'Elm 1', 'Ulm', 'Ada'] }],
+      },
+    ]);
+  });
+
+  test('a soft delete writes one column', () => {
+    const soft = entityOf({
+      fields: { no: 'string', gone: 'boolean' },
+      systems: { crm: {}, erp: { deletion: { kind: 'soft', column: 2, value: 'true' } } },
+    });
+    const record = {
+      ...recordOf(soft, { no: 'C-1', gone: 'false' }),
+      deleted: { wall: 9, counter: 0, system: 'crm' },
+    };
+    const { deliveries } = plan(
+      [entryOf(record)],
+      () => record,
+      () => soft,
+      () => null,
+    );
+    expect(groupWrites(deliveries, () => null)[0]?.write).toMatchObject({
+      op: 'update',
+      columns: ['gone'],
+      rows: [{ values: ['true'], expect: ['C-1', 'false'] }],
+    });
+  });
+
+  test('inserts with other guards are other statements', () => {
+    const guarded = entityOf({
+      fields: { no: 'string', name: 'string' },
+      systems: { crm: {}, erp: {} },
+    });
+    const lens = { ...erp(guarded), guards: [[1], [2]] };
+    const entity: Entity = { ...guarded, lenses: new Map([...guarded.lenses, ['erp', lens]]) };
+    const records = [{ name: 'Ada' }, { name: null }].map((more, i) => ({
+      ...withoutErp(recordOf(entity, { no: `C-${i}`, ...more })),
+      id: i,
+    }));
+    const { deliveries } = plan(
+      records.map((record) => entryOf(record)),
+      (id) => records[id] ?? null,
+      () => entity,
+      () => null,
+    );
+    const groups = groupWrites(deliveries, () => null);
+    expect(groups.map(({ write }) => [write.columns, write.guards, write.rows.length])).toEqual([
+      [['no', 'name'], [['no'], ['name']], 1],
+      [['no', 'name'], [['no']], 1],
+    ]);
+  });
+});
+
+describe('parents', () => {
+  const parent = { ...withoutErp(base), id: 1 };
+  const child = { ...withoutErp(recordOf(order, { no: 'O-1', customer: '1' })), id: 2 };
+
+  test('a child waits until its parent has a row in the target', () => {
+    const { blocked, deliveries } = planOf([child]);
+    expect(deliveries).toEqual([]);
+    expect(blocked).toMatchObject([{ entry: { record: 2 }, waits: 1 }]);
+    expect(planOf([child], () => 'erp-1').blocked).toEqual([]);
+  });
+
+  test('unless the parent goes with it', () => {
+    const { blocked, deliveries } = planOf([child, parent]);
+    expect(blocked).toEqual([]);
+    expect(deliveries.map(({ parents }) => parents)).toEqual([[1], []]);
+  });
+
+  test('a child is written with the key that the parent has there', () => {
+    expect(writesOf([child], () => 'erp-77')[0]?.rows[0]?.values).toEqual(['O-1', 'erp-77']);
+  });
+});
+
+test('one entry a system, for those that are behind and have none', () => {
+  const cause = { since: 5, origin: 'crm', transaction: 't', attempts: () => 3 };
+  let seq = 10;
+  const behind = withValues(base, customer, { city: 'Bonn' });
+  const queued = enqueue(customer, behind, cause, () => seq++);
+  expect(queued.entries).toMatchObject([
+    { seq: 10, system: 'crm', attempts: 3 },
+    { seq: 11, system: 'erp' },
+  ]);
+  expect(queued.record.outbox).toEqual({ crm: 10, erp: 11 });
+  expect(enqueue(customer, queued.record, cause, () => seq++).entries).toEqual([]);
+});
