@@ -66,12 +66,7 @@ export function openApplier(options: MysqlOptions, instance: string): Applier {
       try {
         const session = await lazy.get();
         await session.run('START TRANSACTION');
-        const moved = await session.run(
-          `UPDATE ${MARK_TABLE} SET batch = ?
-           WHERE instance = ? AND lane = 'deliver' AND batch < ?`,
-          [batch, instance, batch],
-        );
-        if (moved.affectedRows === 0) throw fenced(instance, batch);
+        await moveMark(session, instance, batch);
         return transaction(session);
       } catch (error) {
         throw await fail(error);
@@ -105,10 +100,24 @@ async function lockedMark(session: Session, instance: string): Promise<number> {
   return Number(row?.[0] ?? 0);
 }
 
+/** Whichever statement writes, its row is the first of the transaction: that is what marks it. */
+async function moveMark(session: Session, instance: string, batch: number): Promise<void> {
+  const moved = await session.run(
+    `UPDATE ${MARK_TABLE} SET batch = ? WHERE instance = ? AND lane = 'deliver' AND batch < ?`,
+    [batch, instance, batch],
+  );
+  if (moved.affectedRows > 0) return;
+  const made = await session.run(`INSERT IGNORE INTO ${MARK_TABLE} VALUES (?, 'deliver', ?)`, [
+    instance,
+    batch,
+  ]);
+  if (made.affectedRows === 0) throw fenced(instance, batch);
+}
+
 const fenced = (instance: string, batch: number): CarrickError =>
   halt(
     'target.fenced',
-    `the mark of instance ${instance} is already at batch ${batch} or past it, or gone`,
+    `the mark of instance ${instance} is already at batch ${batch} or past it`,
     'Another Carrick of the same instance delivers here: stop one, or give it its own instance.',
   );
 

@@ -58,30 +58,30 @@ async function withoutTaken(
   guards: readonly Guard[],
   slice: readonly number[],
 ): Promise<number[]> {
-  let free = [...slice];
+  const checks: { readonly taken: Set<string>; placeOf(at: number): string | null }[] = [];
   for (const guard of guards) {
     const spell = guard.columns.map(comparable);
     const spelled = (values: readonly Value[]): string =>
       JSON.stringify(values.map((value, i) => (value === null ? null : spell[i]!(value))));
-    const wanted = free.flatMap((at) => guard.valuesOf(at) ?? []).length > 0;
-    if (!wanted) continue;
-    const tuples = free.map((at) => guard.valuesOf(at)).filter((values) => values !== null);
+    const tuples = slice.map((at) => guard.valuesOf(at)).filter((values) => values !== null);
+    if (tuples.length === 0) continue;
     const held = await lockEqual(context, guard, tuples);
-    const taken = new Set(held.map(spelled));
-    free = free.filter((at) => {
+    const placeOf = (at: number): string | null => {
       const values = guard.valuesOf(at);
-      if (values === null) return true;
-      const text = spelled(values);
-      if (taken.has(text)) {
-        context.outcomes[at] = { kind: 'diverged' };
-        return false;
-      }
-      // Two rows of one write may want the same place: the first gets it.
-      taken.add(text);
-      return true;
-    });
+      return values === null ? null : spelled(values);
+    };
+    checks.push({ taken: new Set(held.map(spelled)), placeOf });
   }
-  return free;
+  return slice.filter((at) => {
+    const places = checks.map(({ placeOf }) => placeOf(at));
+    if (places.some((place, i) => place !== null && checks[i]!.taken.has(place))) {
+      context.outcomes[at] = { kind: 'diverged' };
+      return false;
+    }
+    // Two rows of one write may want the same place: the first gets it.
+    for (const [i, place] of places.entries()) if (place !== null) checks[i]!.taken.add(place);
+    return true;
+  });
 }
 
 /** What rows that equal one of `tuples` by collation hold in the guard's columns, locked. */

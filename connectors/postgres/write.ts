@@ -30,8 +30,35 @@ export function createWriter(pool: Pool): (run: Run, write: TableWrite) => Promi
     }
     const typed = typeWrite(table, write);
     const job: Job = { run, typed, statements: compileStatements(typed) };
-    return bisect(job, write.rows);
+    const outcomes = new Map<RowWrite, Outcome>();
+    for (const rows of write.op === 'insert' ? apart(write) : [write.rows]) {
+      const settled = await bisect(job, rows);
+      for (const [i, row] of rows.entries()) outcomes.set(row, settled[i]!);
+    }
+    return write.rows.map((row) => outcomes.get(row)!);
   };
+}
+
+/**
+ * Rows to insert, in lists that name no guard's values twice: a statement does not see its own
+ * rows, so the second of two that want one place comes with the next.
+ */
+function apart({ columns, guards, rows }: TableWrite): Rows[] {
+  const places = guards.map((guard) => guard.map((name) => columns.indexOf(name)));
+  const lists: { readonly rows: RowWrite[]; readonly wanted: Set<string> }[] = [];
+  for (const row of rows) {
+    const wanted = places.flatMap((guard, i) => {
+      const values = guard.map((place) => row.values[place] ?? null);
+      return values.includes(null) ? [] : [JSON.stringify([i, ...values])];
+    });
+    // Behind the last that wants the same, so that the first of them has its turn first.
+    const clash = lists.findLastIndex((list) => wanted.some((place) => list.wanted.has(place)));
+    const list = lists[clash + 1] ?? { rows: [], wanted: new Set() };
+    if (clash + 1 === lists.length) lists.push(list);
+    list.rows.push(row);
+    for (const place of wanted) list.wanted.add(place);
+  }
+  return lists.map((list) => list.rows);
 }
 
 function typeWrite(table: PostgresTable, write: TableWrite): TypedWrite {

@@ -59,7 +59,6 @@ export async function install(
   const open = new AsyncDisposableStack();
   const keep = <T extends AsyncDisposable>(opened: T): T => open.use(opened);
   const writer = keep(await system.applier());
-  let batch = await writer.committed();
   const origin = await keep(await system.source(tables)).start();
   let fences = 0;
   const fence = async (): Promise<number> => {
@@ -84,7 +83,7 @@ export async function install(
     source: async () => keep(await system.source(tables)),
     applier: async () => keep(await system.applier()),
     async apply(write) {
-      await using transaction = await writer.begin(++batch);
+      await using transaction = await writer.begin((await writer.committed()) + 1);
       const outcomes = await transaction.write(write);
       await transaction.commit();
       return outcomes;
