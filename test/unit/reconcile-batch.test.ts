@@ -252,6 +252,22 @@ describe('our own writes', () => {
   });
 });
 
+describe('a row that was only read', () => {
+  const stamps = [null, { wall: 1, counter: 0, system: 'crm' }, null];
+  const changed = { ...recordOf(customer, ada), values: ['C-1', 'Bea', 'ada@x'], stamps };
+
+  test('was written at a time that nobody knows: last_writer does not guess', () => {
+    const read = { ...event('erp', { name: 'Cleo' }), origin: 'reading' as const };
+    const { journal } = decide({ records: [changed] }, [read]);
+    expect(journal).toMatchObject([{ policy: 'undecided', state: 'open', at: 5000 }]);
+  });
+
+  test('wins by the log time where it was a change', () => {
+    const { journal } = decide({ records: [changed] }, [event('erp', { name: 'Cleo' })]);
+    expect(journal).toMatchObject([{ policy: 'last_writer', winner: 'erp', at: 5000 }]);
+  });
+});
+
 describe('parked rows', () => {
   const parked: ParkedRow = {
     id: 9,

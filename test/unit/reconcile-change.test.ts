@@ -155,6 +155,33 @@ describe('a group is settled as a unit', () => {
   });
 });
 
+describe('the stamps of a group', () => {
+  const first = change(recordOf(customer, start), 'crm', { city: 'Bonn' }, 4000).record;
+  const two = change(first, 'crm', { street: 'Fir 3' }, 3000).record;
+  const { record, journal } = change(two, 'erp', { street: 'Oak 2', city: 'Bonn' }, 9000);
+
+  test('the latest of them stands for the unit', () => {
+    expect(journal[0]?.standing).toMatchObject({ system: 'crm', stamp: { wall: 4000 } });
+  });
+
+  test('a member on which both agree keeps its own', () => {
+    expect(record.stamps[2]).toMatchObject({ wall: 9000, system: 'erp' });
+    expect(record.stamps[3]).toMatchObject({ wall: 4000, system: 'crm' });
+  });
+});
+
+test('a third system whose value is taken is the winner, and its name is on the stamp', () => {
+  const entity = entityOf({
+    fields: { no: 'string' },
+    chains: { no: [{ kind: 'prefer', system: 'oa' }] },
+    systems: { crm: {}, erp: {}, oa: {} },
+  });
+  const crm = change(recordOf(entity, { no: 'a' }), 'crm', { no: 'b' }, 2000, entity).record;
+  const { record, journal } = change(crm, 'erp', { no: 'c' }, 3000, entity);
+  expect(journal).toMatchObject([{ policy: 'prefer: oa', winner: 'oa', outcome: ['a'] }]);
+  expect(record.stamps[0]).toEqual({ wall: 3000, counter: 0, system: 'oa' });
+});
+
 describe('what a system stores differently', () => {
   const rounded = echo(recordOf(customer, start), 'erp', { no: 'c-9' }, { no: 'C-9' }).record;
   const record = { ...rounded, values: ['C-9', ...rounded.values.slice(1)] };
@@ -194,7 +221,7 @@ describe('what a system stores differently', () => {
       on(2100),
     ).record;
     const other = at({ street: 'Oak 2' }, 'crm', 2200, cut);
-    const won = at({ street: 'Fir 3' }, 'erp', 2300, other);
+    const won = at({ street: 'Fir 3', city: 'Bonn' }, 'erp', 2300, other);
     expect(valuesOf(entity, won)).toEqual({ street: 'Fir 3', city: 'Bonn am Rhein' });
   });
 });

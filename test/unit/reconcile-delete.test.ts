@@ -186,6 +186,16 @@ test('both deleted it: an open delete conflict settles itself', () => {
   expect(record.deleted).not.toBeNull();
 });
 
+test('the last row goes without a conflict, whatever it had not seen', () => {
+  const entity = customers('park');
+  const crm = change(entity, recordOf(entity, start), 'crm', { no: 'C-2' }, 2000).record;
+  const erp = change(entity, crm, 'erp', { limit: '9' }, 3000).record;
+  const { crm: _, ...views } = erp.views;
+  const { record, journal } = remove(entity, { ...erp, views }, 'erp', 4000);
+  expect(journal).toEqual([]);
+  expect(record.deleted).not.toBeNull();
+});
+
 test('a side that is deleted takes its part in an open conflict with it', () => {
   const entity = customers('update_wins');
   const crm = change(entity, recordOf(entity, start), 'crm', { name: 'Bea' }, 2000).record;
