@@ -66,7 +66,7 @@ export function meaning(view: SystemView, f: number): Cell {
 export const changed = (view: SystemView, f: number, told: Cell): boolean =>
   told !== undefined && told !== view.values[f];
 
-/** Whether a system holds a value, in its own spelling; true where its mapping has no such field. */
+/** Whether a system holds a value, however spelled; true where its mapping has no such field. */
 export function holds(view: SystemView, f: number, value: Cell): boolean {
   const held = view.values[f];
   return held === undefined || held === value || view.represents?.[f] === value;
