@@ -146,9 +146,14 @@ async function setup(parts: Parts): Promise<string[]> {
   return lines;
 }
 
+/** Ready for `psql` and `mariadb`: every statement ends with a semicolon. */
 function script(parts: Parts): string {
+  const ended = (statement: string): string =>
+    /(^|\n)--[^\n]*$|;\s*$/.test(statement) ? statement : `${statement};`;
   return [...parts.systems]
-    .map(([name, system]) => [`-- ${name}`, ...system.setupScript(needsOf(name, parts))].join('\n'))
+    .map(([name, system]) =>
+      [`-- ${name}`, ...system.setupScript(needsOf(name, parts)).map(ended)].join('\n'),
+    )
     .join('\n\n');
 }
 
