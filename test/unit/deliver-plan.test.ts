@@ -98,7 +98,7 @@ describe('need', () => {
 });
 
 describe('writes', () => {
-  test('an update writes what is behind, and compares the whole group as the system holds it', () => {
+  test('an update compares the whole group as the system holds it', () => {
     expect(writesOf([withValues(base, customer, { city: 'Bonn' })])).toEqual([
       {
         op: 'update',
