@@ -9,8 +9,9 @@ import type { Entity } from './contract/entity.ts';
 import type { Ledger } from './contract/ledger.ts';
 import type { Operator, Status } from './contract/operator.ts';
 import { type Decisions, openDecisions } from './decide/decisions.ts';
-import { refusalText } from './decide/pass.ts';
+import { driftText, refusalText } from './decide/pass.ts';
 import { routesOf } from './decide/routes.ts';
+import { misfitsOf } from './decide/tables.ts';
 import { CarrickError, halt } from './errors.ts';
 import { openSqliteLedger } from './ledger/sqlite.ts';
 import type { TableSchema } from './model/change.ts';
@@ -188,7 +189,7 @@ async function closeAll({ systems }: Parts): Promise<void> {
   for (const system of systems.values()) await system[Symbol.asyncDispose]();
 }
 
-/** The daemon: resolves when `stop` was aborted and every loop has ended and everything is closed. */
+/** The daemon: resolves when `stop` was aborted, every loop has ended and everything is closed. */
 async function run(parts: Parts, stop: AbortSignal): Promise<void> {
   const { config, systems } = parts;
   const started = Date.now();
@@ -266,13 +267,16 @@ async function compileFor(parts: Parts, ledger: Ledger): Promise<readonly Entity
   return compile(parts.config, ordinals, parts.schemas);
 }
 
-function participantsOf({ systems }: Parts, entities: readonly Entity[]): Participant[] {
+function participantsOf({ systems, schemas }: Parts, entities: readonly Entity[]): Participant[] {
   return [...systems].map(([system, reached]) => {
     const { tables, routes } = routesOf(system, entities);
+    const names = tables.map(({ name }) => name);
     return {
       system,
       tables,
       routes,
+      misfits: async () =>
+        misfitsOf(tables, schemas?.get(system) ?? [], await reached.describe(names)),
       openSource: () => reached.source(tables),
       openApplier: () => reached.applier(),
     };
@@ -297,6 +301,8 @@ async function decisionsOf(
         decisions.refusals.set(refusalText(item.system, item.record), item.id);
       } else if (item.kind === 'row' && item.waits !== null) {
         decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
+      } else if (item.kind === 'hold' && item.reason === 'schema_drift') {
+        decisions.drifted.set(driftText(item.system, item.entity), item.id);
       }
     }
     const last = page.at(-1);

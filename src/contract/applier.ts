@@ -12,7 +12,7 @@ export interface Applier extends AsyncDisposable {
   /**
    * Opens a transaction and moves the mark from `batch - 1` or less to `batch` as its first write.
    * Throws `target.fenced` (halt) when the mark is already at or past `batch`: another Carrick with
-   * the same instance is delivering. `target.unreachable` (retry) when the system cannot be reached.
+   * the same instance is delivering. `target.unreachable` (retry): the system cannot be reached.
    */
   begin(batch: number): Promise<ApplyTransaction>;
   /** Commits a transaction with nothing but a new number in the `watermark` lane of the mark. */

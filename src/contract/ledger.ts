@@ -20,9 +20,14 @@ export interface Ledger extends AsyncDisposable {
   commit(changes: LedgerCommit): Promise<void>;
   /**
    * Outbox entries of `system` that may be sent now (not sent, not waiting, of complete source
-   * transactions), in seq order after `afterSeq`, at most `limit`.
+   * transactions, of no entity in `except`), in seq order after `afterSeq`, at most `limit`.
    */
-  ready(system: string, afterSeq: number, limit: number): Promise<OutboxEntry[]>;
+  ready(
+    system: string,
+    afterSeq: number,
+    limit: number,
+    except?: readonly string[],
+  ): Promise<OutboxEntry[]>;
   /** Entries of `system` that were sent in batch `batch`, in seq order, at most `limit`. */
   sent(system: string, batch: number, limit: number): Promise<OutboxEntry[]>;
   /** What people look at; never on the daemon's hot path. */
@@ -43,7 +48,7 @@ export interface SourceState {
   readonly position: Position;
   /** The source transaction that is open at `position`, null when none is. */
   readonly openTransaction: string | null;
-  /** Snapshot progress by table name; see `capture/snapshot.ts`. JSON of the snapshot's own making. */
+  /** Snapshot progress by table name; see `capture/progress.ts`. JSON of the snapshot's own making. */
   readonly snapshots: Readonly<Record<string, string>>;
 }
 

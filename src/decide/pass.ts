@@ -47,6 +47,8 @@ export interface EchoOf {
 
 export const refusalText = (system: string, record: RecordId): string => `${system}:${record}`;
 
+export const driftText = (system: string, entity: string): string => `${system}:${entity}`;
+
 /** What a pass starts from; it changes none of it. */
 export interface Ground {
   readonly entities: ReadonlyMap<string, Entity>;
