@@ -97,6 +97,8 @@ export function openSnapshot(parts: {
   let reading: Reading | null = null;
   let failure: unknown = null;
   const seen = recent(REMEMBERED);
+  // What a chunk could not see may have been shown by the log before this start: nobody remembers.
+  let early: ReadonlySet<string> | null = null;
 
   const current = (): TableSpec | undefined =>
     tables.find((table) => !isLoaded(parseProgress(progress[table.name])));
@@ -148,7 +150,9 @@ export function openSnapshot(parts: {
       if (!reading.open) return null;
       noteTouched(reading, transaction);
       if (number !== reading.low + 1 || reading.chunk === null) return null;
-      if (reading.chunk.unseen?.some((xid) => seen.has(xid))) {
+      const unseen = reading.chunk.unseen ?? [];
+      early ??= new Set(unseen);
+      if (unseen.some((xid) => seen.has(xid) || early?.has(xid))) {
         reading = null;
         return null;
       }
