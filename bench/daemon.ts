@@ -1,0 +1,97 @@
+/** Carrick as it runs in production: a process of its own, its ledger on disk. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { freePort, scratchFolder } from '../test/support/index.ts';
+import { mapping } from './account.ts';
+import { peakMiB } from './process.ts';
+import type { Side } from './side.ts';
+
+const PROGRAM = resolve(import.meta.dirname, '../src/main.ts');
+const START_TIMEOUT_MS = 20_000;
+
+export interface Daemon extends AsyncDisposable {
+  /** Starts the process and returns at once. */
+  start(): void;
+  /** Resolves once both logs are followed and both targets take writes. */
+  ready(): Promise<void>;
+  /** Largest resident memory of the running process so far. */
+  peakMiB(): number;
+  stop(): Promise<void>;
+}
+
+let instances = 0;
+
+/**
+ * Writes configuration and mapping, and lets `carrick setup` prepare both sides. The caller's
+ * NODE_OPTIONS reach the daemon: `NODE_OPTIONS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`.
+ */
+export async function prepareDaemon(crm: Side, erp: Side): Promise<Daemon> {
+  const folder = await scratchFolder('daemon');
+  const address = `127.0.0.1:${await freePort()}`;
+  const config = join(folder, 'carrick.yaml');
+  writeFileSync(join(folder, 'account.yaml'), mapping(crm.connector, erp.connector));
+  writeFileSync(
+    config,
+    `instance: bench_${process.pid}_${++instances}
+systems:
+  crm: {connector: ${crm.connector}, url: "${crm.url}"}
+  erp: {connector: ${erp.connector}, url: "${erp.url}"}
+mappings: [account.yaml]
+ledger: sqlite:carrick.db
+listen: ${address}
+log_level: warn
+`,
+  );
+  const { NODE_OPTIONS: _, ...plain } = process.env;
+  await promisify(execFile)(process.execPath, [PROGRAM, 'setup', '--config', config], {
+    env: plain,
+  });
+  return daemonOf(config, `http://${address}`, join(folder, 'carrick.log'));
+}
+
+function daemonOf(config: string, url: string, log: string): Daemon {
+  let child: ChildProcess | undefined;
+  process.on('exit', () => child?.kill('SIGKILL'));
+  const running = (): ChildProcess => {
+    if (child === undefined || hasEnded(child)) {
+      throw new Error(`Carrick has ended; the end of its log:\n${endOf(log)}`);
+    }
+    return child;
+  };
+  const stop = async (): Promise<void> => {
+    if (child === undefined || hasEnded(child)) return;
+    const ended = new Promise((done) => child?.once('exit', done));
+    child.kill('SIGTERM');
+    await ended;
+  };
+  return {
+    start() {
+      const output = openSync(log, 'a');
+      child = spawn(process.execPath, [PROGRAM, 'run', '--config', config], {
+        stdio: ['ignore', output, output],
+      });
+      closeSync(output);
+    },
+    async ready() {
+      const give = Date.now() + START_TIMEOUT_MS;
+      for (;;) {
+        running();
+        const answer = await fetch(`${url}/readyz`).catch(() => undefined);
+        if (answer?.ok) return;
+        if (Date.now() > give) throw new Error(`Carrick is not ready:\n${endOf(log)}`);
+        await sleep(20);
+      }
+    },
+    peakMiB: () => peakMiB(running().pid!),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+const endOf = (log: string): string => readFileSync(log, 'utf8').slice(-3000);
+
+const hasEnded = (child: ChildProcess): boolean =>
+  child.exitCode !== null || child.signalCode !== null;

@@ -1,0 +1,119 @@
+import { startMariadb, startPostgres, type TestServer } from '../../test/support/index.ts';
+import type { Bench, Contender, Figure, Goal, Sizes } from '../bench.ts';
+import { prepareDaemon } from '../daemon.ts';
+import { subscribe } from '../native.ts';
+import { mustAgree, openSide, type Side, untilVisible } from '../side.ts';
+
+type Product = 'postgres' | 'mariadb';
+const PRODUCTS = {
+  postgres: {
+    name: 'PostgreSQL',
+    // A subscription that is enabled again would else wait 5 s for its worker.
+    start: () =>
+      startPostgres({ durable: true, settings: { wal_retrieve_retry_interval: '50ms' } }),
+  },
+  mariadb: { name: 'MariaDB', start: () => startMariadb({ durable: true }) },
+} as const;
+
+const COMMON = [
+  'The large transaction is timed from its commit to its last row in the target, the backlog from ' +
+    'the start of the replicating program to the last update; both sides are then compared.',
+  'Commits reach the disk on both servers; but PostgreSQL applies a subscription with ' +
+    'synchronous_commit = off, its default.',
+  'Only one side is written to; the mapping is two-way all the same, and Carrick reads both logs.',
+];
+
+export const oneWay: readonly Bench[] = [
+  bench('postgres', 'postgres', [
+    'Native replication keeps neither links nor views, and detects no conflict.',
+  ]),
+  bench('postgres', 'mariadb', []),
+  bench('mariadb', 'postgres', []),
+];
+
+function bench(from: Product, to: Product, leavesOut: readonly string[]): Bench {
+  return {
+    name: `${from}-to-${to}`,
+    leavesOut: [...COMMON, ...leavesOut],
+    async open(sizes, stack) {
+      const source = stack.use(await PRODUCTS[from].start());
+      const target = stack.use(await PRODUCTS[to].start());
+      const native = from === 'postgres' && to === 'postgres';
+      const contenders = [carrick(source, target, sizes.replicated)];
+      if (native) contenders.push(nativeReplication(source, target, sizes.replicated));
+      const way = `${PRODUCTS[from].name} → ${PRODUCTS[to].name}`;
+      return { figures: figuresOf(way, sizes.replicated), contenders };
+    },
+  };
+}
+
+function figuresOf(way: string, { bulk, singles }: Sizes['replicated']): Figure[] {
+  const goals = (native: number): Record<string, Goal> => ({
+    'native replication': { atLeast: native },
+    'Debezium + JDBC': { atLeast: 5 },
+  });
+  const [rows, transactions] = [bulk.toLocaleString('en'), singles.toLocaleString('en')];
+  return [
+    { key: 'bulk', work: `${way}, one transaction of ${rows} inserts`, goals: goals(1) },
+    { key: 'singles', work: `${way}, backlog of ${transactions} updates`, goals: goals(3) },
+  ].map((figure) => ({ ...figure, unit: 'rows/s' }));
+}
+
+/** The last row of a load is the last that a follower in log order brings. */
+async function timed(target: Side, id: number, rev: number, rows: number): Promise<number> {
+  const started = performance.now();
+  await untilVisible(target, id, rev);
+  return (rows * 1000) / (performance.now() - started);
+}
+
+function carrick(
+  source: TestServer,
+  target: TestServer,
+  { bulk, singles }: Sizes['replicated'],
+): Contender {
+  return {
+    name: 'Carrick',
+    async run() {
+      await using crm = await openSide(source);
+      await using erp = await openSide(target);
+      await using daemon = await prepareDaemon(crm, erp);
+      daemon.start();
+      await daemon.ready();
+      await crm.insert(1, bulk);
+      const bulkRate = await timed(erp, bulk, 0, bulk);
+      await mustAgree(crm, erp);
+      await daemon.stop();
+      await crm.update(1, singles, 1);
+      daemon.start();
+      const singlesRate = await timed(erp, singles, 1, singles);
+      await mustAgree(crm, erp);
+      return { bulk: bulkRate, singles: singlesRate };
+    },
+  };
+}
+
+function nativeReplication(
+  source: TestServer,
+  target: TestServer,
+  { bulk, singles }: Sizes['replicated'],
+): Contender {
+  return {
+    name: 'native replication',
+    async run() {
+      await using crm = await openSide(source);
+      await using erp = await openSide(target);
+      await using subscription = await subscribe(crm, erp, 'accounts');
+      await subscription.enable();
+      await crm.insert(1, bulk);
+      const bulkRate = await timed(erp, bulk, 0, bulk);
+      await mustAgree(crm, erp);
+      await subscription.disable();
+      await crm.update(1, singles, 1);
+      const catchingUp = timed(erp, singles, 1, singles);
+      await subscription.enable();
+      const singlesRate = await catchingUp;
+      await mustAgree(crm, erp);
+      return { bulk: bulkRate, singles: singlesRate };
+    },
+  };
+}
