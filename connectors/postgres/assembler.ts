@@ -17,6 +17,7 @@ interface OpenPart {
   readonly commit: bigint;
   readonly id: string;
   readonly committedAt: Micros;
+  readonly visibility: string;
   /** It ends before the start position. */
   readonly passed: boolean;
   /** Row messages before the start position. */
@@ -54,7 +55,7 @@ export class Assembler {
     this.#limits = limits;
   }
 
-  begin(commit: bigint, committedAt: Micros): void {
+  begin(commit: bigint, committedAt: Micros, xid: number): void {
     const resuming = this.#resuming;
     if (resuming !== null && commit > resuming.commit) {
       throw lost(`the transaction at ${formatLsn(resuming.commit)} is no longer in the log`);
@@ -65,6 +66,7 @@ export class Assembler {
       commit,
       id: formatLsn(commit),
       committedAt,
+      visibility: String(xid),
       passed: resumed === null && (resuming !== null || compareLsn(commit, this.#finished) < 0),
       skip: resumed?.rows ?? 0,
       mark: null,
@@ -151,12 +153,12 @@ export class Assembler {
 
   /** Hands the changes of the open transaction over as one part of it. */
   #close(part: OpenPart, complete: boolean): void {
-    const { id, committedAt, mark, changes, bytes } = part;
+    const { id, committedAt, visibility, mark, changes, bytes } = part;
     const crowded =
       this.#changes + changes.length > this.#limits.changes ||
       this.#bytes + bytes > this.#limits.bytes;
     if (crowded) this.#seal();
-    this.#transactions.push({ id, committedAt, mark, changes, complete });
+    this.#transactions.push({ id, committedAt, visibility, mark, changes, complete });
     // A transaction of nothing but its mark takes its place too.
     this.#changes += Math.max(changes.length, 1);
     this.#bytes += bytes;

@@ -4,7 +4,8 @@ import type { Codec } from './types.ts';
 
 /** What the messages mean to the reader of the log; called in the order of the log. */
 export interface Sink {
-  begin(commitLsn: bigint, committedAt: Micros): void;
+  /** `xid`: of the transaction, 32 bits. */
+  begin(commitLsn: bigint, committedAt: Micros, xid: number): void;
   commit(endLsn: bigint): void;
   /** How to read the rows of a relation from here on; null: not at all. */
   relation(relation: Relation): Plan | null;
@@ -86,7 +87,7 @@ export class Decoder {
       this.#row(tag);
     } else if (tag === BEGIN) {
       const committedAt = EPOCH + Number(message.readBigInt64BE(9));
-      this.#sink.begin(message.readBigUInt64BE(1), committedAt);
+      this.#sink.begin(message.readBigUInt64BE(1), committedAt, message.readUInt32BE(17));
     } else if (tag === COMMIT) {
       this.#sink.commit(message.readBigUInt64BE(10));
     } else if (tag === RELATION) {

@@ -6,6 +6,7 @@ import type { Cell, Value } from '../../src/model/value.ts';
 import type { Types } from './catalog.ts';
 import { describeTables, type PostgresColumn } from './describe.ts';
 import { describeError } from './errors.ts';
+import { chunkAndUnseen, withMoment } from './moment.ts';
 import { quote, quotedTable, type TextRow } from './session.ts';
 import { encode } from './types.ts';
 
@@ -16,22 +17,26 @@ export function createReader(pool: Pool, types: Types): (request: ChunkRequest) 
   return async ({ table, after, limit, keys: wanted }) => {
     const key = keys.get(table) ?? (await keyColumns(pool, table));
     keys.set(table, key);
-    const columns = table.columns.map(quote).join(', ');
-    const from = `select ${columns} from ${quotedTable(table.name)} as t`;
-    const order = `order by ${key.map(({ name }) => quote(name)).join(', ')}`;
-    const [text, values] =
+    const from = `from ${quotedTable(table.name)} as t`;
+    const [rest, values] =
       wanted === undefined
-        ? [`${from} ${after === null ? '' : afterKey(key)} ${order} limit ${limit}`, after ?? []]
-        : [`${from} ${amongKeys(key)} ${order}`, transpose(key, wanted)];
+        ? [after === null ? '' : afterKey(key), after ?? []]
+        : [amongKeys(key), transpose(key, wanted)];
+    const text = withMoment(
+      table.columns.map(quote),
+      `${from} ${rest}`,
+      key.map(({ name }) => quote(name)),
+      wanted === undefined ? limit : null,
+    );
     const parameters =
       wanted === undefined
         ? values.map((value, i) => encode(key[i]!.kind, value as Value))
         : values;
-    const rows = await chunkRows(pool, types, text, parameters);
+    const { rows, unseen } = await chunkRows(pool, types, text, parameters);
     const last = rows.at(-1);
     const ended = wanted !== undefined || rows.length < limit || last === undefined;
     const next = table.key.map((name) => last?.[table.columns.indexOf(name)] ?? null);
-    return { rows, next: ended ? null : next };
+    return { rows, next: ended ? null : next, unseen };
   };
 }
 
@@ -40,23 +45,25 @@ async function chunkRows(
   types: Types,
   text: string,
   values: readonly unknown[],
-): Promise<Cell[][]> {
+): Promise<{ rows: Cell[][]; unseen: readonly string[] }> {
   let result: { readonly fields: readonly FieldDef[]; readonly rows: readonly TextRow[] };
   try {
     result = await pool.query({ text, values: [...values], rowMode: 'array' });
   } catch (error) {
     throw describeError('source', error);
   }
-  const oids = result.fields.map(({ dataTypeID }) => dataTypeID);
+  const { found, unseen } = chunkAndUnseen(result.rows);
+  const oids = result.fields.slice(0, -3).map(({ dataTypeID }) => dataTypeID);
   const unknown = oids.filter((oid) => types.get(oid) === undefined);
   if (unknown.length > 0) await types.load(unknown);
   const decoders = oids.map((oid) => types.get(oid)?.decode ?? null);
-  return result.rows.map((row) =>
-    row.map((cell, index) => {
-      const decode = decoders[index];
-      return cell === null || decode == null ? cell : decode(cell);
+  const rows = found.map((row) =>
+    decoders.map((decode, index) => {
+      const cell = row[index]!;
+      return cell === null || decode === null ? cell : decode(cell);
     }),
   );
+  return { rows, unseen };
 }
 
 async function keyColumns(pool: Pool, table: TableSpec): Promise<PostgresColumn[]> {

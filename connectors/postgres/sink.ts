@@ -56,7 +56,7 @@ export function createSink({ wanted, types, declared, assembler, monitor }: Sink
   };
 
   return {
-    begin: (commit, committedAt) => assembler.begin(commit, committedAt),
+    begin: (commit, committedAt, xid) => assembler.begin(commit, committedAt, xid),
     commit(end) {
       assembler.commit(end);
       monitor.received(end);

@@ -72,7 +72,8 @@ async function userOf(url: string): Promise<User> {
  * sessions do not wait, as a role of theirs may be set not to.
  */
 async function hide(admin: User, author: User): Promise<AsyncDisposable> {
-  await admin.run(`alter role postgres set synchronous_commit = local`);
+  await admin.run('set synchronous_commit = local');
+  await admin.run('alter role postgres set synchronous_commit = local');
   await admin.run(`alter system set synchronous_standby_names = 'nobody'`);
   await author.run('set synchronous_commit = on');
   await admin.run('select pg_reload_conf()');
