@@ -1,4 +1,4 @@
-/** Wakes one loop that has run out of work; rung while nobody waits, the next wait returns at once. */
+/** Wakes one loop that ran out of work; rung while nobody waits, the next wait ends at once. */
 export interface Bell {
   ring(): void;
   /** Returns when rung, aborted, or after `ms`. */

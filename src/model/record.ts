@@ -12,7 +12,7 @@ export interface SystemView {
   readonly status: 'linked' | 'unlinked';
   /** See `rowKey`; empty while unlinked. */
   readonly key: string;
-  /** Canonical values by field ordinal; `undefined` where the system's mapping has no such field. */
+  /** Canonical values by field ordinal; `undefined`: the system's mapping has no such field. */
   readonly values: readonly Cell[];
   /** Columns whose content cannot be computed back from `values` (lossy lenses), by column name. */
   readonly raw: Readonly<Record<string, Value>> | null;

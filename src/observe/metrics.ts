@@ -218,6 +218,9 @@ const POLICY_KINDS = new Set([
   'park',
   'update_wins',
   'delete_wins',
+  'held',
+  'flipping',
+  'undecided',
 ]);
 
 /** The label for a policy as the journal writes it: a rule's text would have no bound. */
