@@ -1,28 +1,27 @@
 import { backoffSeconds } from './capture/backoff.ts';
-import {
-  openSnapshot,
-  type ProgressByTable,
-  type Snapshot,
-  type SnapshotChunk,
-} from './capture/snapshot.ts';
+import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
 import type { Applier } from './contract/applier.ts';
-import type { LinkKey, Parked } from './contract/ledger.ts';
+import type { LinkKey } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
-import type { Decided, Decisions, Extra } from './decide/decisions.ts';
+import type { Decided, Decisions } from './decide/decisions.ts';
 import { apply, echoName, MAX_BATCH_ENTRIES, prepare, recover } from './decide/deliveries.ts';
 import type { EchoOf, Unit } from './decide/pass.ts';
+import {
+  blameTables,
+  contentsOf,
+  knownRows,
+  type MappedTables,
+  openTables,
+  type TableWatch,
+} from './decide/tables.ts';
 import { CarrickError } from './errors.ts';
-import type { Mark, SourceBatch, TableSpec, Transaction } from './model/change.ts';
+import type { Mark, SourceBatch, Transaction } from './model/change.ts';
 import type { Position } from './model/position.ts';
 import type { Report } from './observe/report.ts';
 import { chunkEvents, parkedEvent, type Routes, rowEvents } from './reconcile/row-event.ts';
-import type { Working } from './reconcile/working.ts';
 
 /** One system as the pipeline sees it. */
-export interface Participant {
-  readonly system: string;
-  readonly tables: readonly TableSpec[];
-  readonly routes: Routes;
+export interface Participant extends MappedTables {
   openSource(): Promise<Source>;
   openApplier(): Promise<Applier>;
 }
@@ -103,35 +102,41 @@ async function follow(
   const { system } = participant;
   await using source = await participant.openSource();
   const start = await startingPoint(decisions, system, source);
-  await using snapshot = snapshotOf(parts, participant, source);
+  const { watch, decided: judged } = await openTables(decisions, participant);
+  if (judged !== null) report.released(judged);
+  await using snapshot = snapshotOf(parts, participant, source, watch);
   const echoes = echoReader(parts, system);
-  report.following(system, start, source, snapshot.done);
-  let loading = !snapshot.done;
+  report.following(system, start, source, snapshot.loaded);
+  let loading = !snapshot.loaded;
   if (!loading) loaded();
   snapshot.pump();
   for await (const batch of untilStopped(source.tail(start), stop)) {
-    const { units, chunk } = await unitsOf(participant, batch, echoes, snapshot);
-    let progress: ProgressByTable = {};
-    const progressOf = ({ unread }: Working): ProgressByTable => {
-      progress = snapshot.progressWith(chunk, [...unread.values()]);
-      return progress;
-    };
+    const { units, chunk } = await unitsOf(system, watch.routes(), batch, echoes, snapshot);
     const decided = await decisions.decide(
       units,
-      { system, state: (w) => stateAfter(decisions, system, batch, progressOf(w)) },
-      setAside(participant, batch.transactions),
+      {
+        system,
+        state: ({ unread }) => ({
+          ...placeAfter(decisions, system, batch),
+          snapshots: snapshot.progressWith(chunk, [...unread.values()]),
+        }),
+      },
+      watch.setAside(batch.transactions),
     );
     source.settle(batch.position);
-    snapshot.committed(chunk, progress);
+    snapshot.committed(chunk);
     report.decided(system, batch, units, decided, chunk);
     if (decided.due.length > 0) await releaseWaiting(parts, decided.due);
-    if (loading && snapshot.done) {
+    if (loading && snapshot.loaded) {
       loading = false;
       report.loaded(system);
       loaded();
     }
-    snapshot.pump();
+    // Deliveries may have waited for the table.
+    if (chunk?.done) decisions.bells.get(system)?.ring();
     moving();
+    if (await watch.mended(batch.transactions)) return;
+    snapshot.pump();
   }
 }
 
@@ -141,12 +146,13 @@ async function follow(
  */
 async function deliver(
   parts: PipelineParts,
-  { system, openApplier }: Participant,
+  participant: Participant,
   moving: () => void,
   stop: AbortSignal,
 ): Promise<void> {
   const { decisions, report } = parts;
-  await using applier = await openApplier();
+  const { system } = participant;
+  await using applier = await participant.openApplier();
   let number = decisions.ledger.head().batches[system] ?? 0;
   number = await recover(decisions, system, applier, number);
   const bell = decisions.bells.get(system);
@@ -166,6 +172,8 @@ async function deliver(
           if (outcome.kind !== 'refused') continue;
           decisions.refused.set(entry.seq, `${outcome.code}: ${outcome.reason}`);
         }
+      }).catch(async (error) => {
+        throw await blameTables(decisions, participant, error);
       });
       const rows = [...outcomes].map(([{ entry, need }, { kind }]) => ({
         entity: entry.entity,
@@ -195,12 +203,12 @@ async function startingPoint(
 
 /** A source batch as units to decide, a finished snapshot chunk where it belongs in the log. */
 async function unitsOf(
-  participant: Participant,
+  system: string,
+  routes: Routes,
   batch: SourceBatch,
   echoes: EchoReader,
   snapshot: Snapshot,
 ): Promise<{ units: Unit[]; chunk: SnapshotChunk | null }> {
-  const { system, routes } = participant;
   const units: Unit[] = [];
   let chunk: SnapshotChunk | null = null;
   for (const transaction of batch.transactions) {
@@ -211,7 +219,11 @@ async function unitsOf(
     const due = snapshot.after(transaction);
     if (due === null) continue;
     chunk = due;
-    const rows = chunkEvents(due.table, due.rows, due.missing, routes, at);
+    // What is gone first: another row of its record may take its place.
+    const rows = [
+      ...chunkEvents(due.table, [], due.missing, routes, at),
+      ...chunkEvents(due.table, due.rows, [], routes, at),
+    ];
     const name = `snapshot:${due.table.name}:${due.rowsSoFar}`;
     const reading = { system, transaction: name, at, origin: 'reading' } as const;
     units.push({ ...reading, events: rows, echo: null, complete: true });
@@ -219,17 +231,12 @@ async function unitsOf(
   return { units, chunk };
 }
 
-function stateAfter(
-  decisions: Decisions,
-  system: string,
-  batch: SourceBatch,
-  snapshots: ProgressByTable,
-) {
+function placeAfter(decisions: Decisions, system: string, batch: SourceBatch) {
   const before = decisions.ledger.head().positions[system];
   const last = batch.transactions.at(-1);
   const open =
     last === undefined ? (before?.openTransaction ?? null) : last.complete ? null : last.id;
-  return { position: batch.position, openTransaction: open, snapshots };
+  return { position: batch.position, openTransaction: open };
 }
 
 type EchoReader = (transaction: Transaction) => Promise<EchoOf | null>;
@@ -251,26 +258,6 @@ function echoReader({ instance, decisions }: PipelineParts, system: string): Ech
 
 const isDelivery = (mark: Mark, instance: string): boolean =>
   mark.instance === instance && mark.lane === 'deliver';
-
-/** Truncates and tables that no longer fit are held for a person (invariant 10). */
-function setAside({ system, routes }: Participant, transactions: readonly Transaction[]): Extra {
-  return (w) => {
-    for (const { changes, committedAt: since } of transactions) {
-      for (const change of changes) {
-        const drifted = change.op === 'drift' && change.detail !== '';
-        if (change.op !== 'truncate' && !drifted) continue;
-        for (const { entity } of routes.get(change.table) ?? []) {
-          const id = w.numbers.case++;
-          const reason = drifted ? 'schema_drift' : 'truncate';
-          const detail = drifted ? (change.detail ?? '') : `${change.table.name} was truncated`;
-          const at = { id, system, entity: entity.name, since, reason, detail };
-          const hold: Parked = { ...at, kind: 'hold', records: [] };
-          w.parked.set(id, hold);
-        }
-      }
-    }
-  };
-}
 
 /** Rows that waited for a row that is linked now; they may in turn be waited for. */
 async function releaseWaiting(parts: PipelineParts, due: readonly LinkKey[]): Promise<void> {
@@ -297,14 +284,27 @@ function snapshotOf(
   parts: PipelineParts,
   participant: Participant,
   source: Source,
+  watch: TableWatch,
 ): Snapshot & AsyncDisposable {
-  const { system, tables } = participant;
+  const { decisions, instance } = parts;
+  const { system, tables, routes } = participant;
   let applier: Promise<Applier> | null = null;
   const snapshot = openSnapshot({
     tables,
-    progress: parts.decisions.ledger.head().positions[system]?.snapshots ?? {},
-    instance: parts.instance,
-    source,
+    progress: () => decisions.ledger.head().positions[system]?.snapshots ?? {},
+    held: watch.isHeld,
+    contents: (table) => contentsOf(table, routes),
+    known: (table, from, limit) => knownRows(decisions, participant, { table, from, limit }),
+    instance,
+    source: {
+      read: async (request) => {
+        try {
+          return await source.read(request);
+        } catch (error) {
+          throw await blameTables(decisions, participant, error);
+        }
+      },
+    },
     applier: () => {
       applier ??= participant.openApplier();
       return applier;

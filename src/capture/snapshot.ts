@@ -2,6 +2,7 @@ import type { Applier } from '../contract/applier.ts';
 import type { Chunk, Source } from '../contract/source.ts';
 import type { Mark, TableSpec, Transaction } from '../model/change.ts';
 import { type Cell, rowKey, type Value } from '../model/value.ts';
+import { isFirstLoad, isLoaded, type Progress, parseProgress, type Sweep } from './progress.ts';
 
 /** Rows of a table that are exact at the point of the log where they are handed out. */
 export interface SnapshotChunk {
@@ -9,8 +10,8 @@ export interface SnapshotChunk {
   readonly rows: readonly (readonly Cell[])[];
   /** Keys that were asked for by name and have no row. */
   readonly missing: readonly (readonly Value[])[];
-  /** The snapshot's progress once these rows are in the ledger, for `SourceState.snapshots`. */
-  readonly progress: ProgressByTable;
+  /** What the table's progress becomes with these rows in the ledger. */
+  readonly onto: (now: Progress) => Progress;
   readonly done: boolean;
   readonly rowsSoFar: number;
 }
@@ -33,48 +34,65 @@ export interface Snapshot {
   after(transaction: Transaction): SnapshotChunk | null;
   /**
    * The progress once `chunk` (null: none) is in the ledger and `rows` wait to be read, because the
-   * log told too little of them. It takes effect with `committed`.
+   * log told too little of them.
    */
   progressWith(chunk: SnapshotChunk | null, rows: readonly RowName[]): ProgressByTable;
   /** It was committed: go on behind it. */
-  committed(chunk: SnapshotChunk | null, progress: ProgressByTable): void;
-  readonly done: boolean;
+  committed(chunk: SnapshotChunk | null): void;
+  /** No table waits for its first load, those that are held set aside. */
+  readonly loaded: boolean;
 }
 
-/** Progress of one table, as JSON in the ledger. */
-export interface Progress {
-  /** Key of the last row that was read in order; null: none yet. */
-  readonly after: readonly Value[] | null;
-  /** The table was read to its end. */
-  readonly ended: boolean;
-  /** Keys of rows that were touched while they were read, to be read again. */
-  readonly again: readonly (readonly Value[])[];
-  readonly rows: number;
+/** Linked rows behind a sweep, and the sweep behind them; null: there are no more. */
+export interface KnownRows {
+  readonly keys: readonly (readonly Value[])[];
+  readonly next: Sweep | null;
 }
+
+export interface SnapshotParts {
+  readonly tables: readonly TableSpec[];
+  /** The ledger's: a resync may begin while a chunk is being read. */
+  readonly progress: () => ProgressByTable;
+  /** Tables that do not fit their mapping now are left alone. */
+  readonly held: (table: TableSpec) => boolean;
+  /** See `Progress.contents`. */
+  readonly contents: (table: TableSpec) => readonly string[];
+  readonly known: (table: TableSpec, from: Sweep, limit: number) => Promise<KnownRows>;
+  readonly instance: string;
+  readonly source: Pick<Source, 'read'>;
+  readonly applier: () => Promise<Pick<Applier, 'fence'>>;
+  readonly firstFence: number;
+}
+
+/** What a chunk is made of: rows in order, rows to be read again, or rows that were not met. */
+type Step =
+  | { readonly kind: 'order'; readonly after: readonly Value[] | null }
+  | { readonly kind: 'again' | 'sweep'; readonly keys: readonly (readonly Value[])[] };
 
 interface Reading {
   readonly table: TableSpec;
   readonly low: number;
-  /** The keys that were asked for; null: in order, after `Progress.after`. */
-  readonly keys: readonly (readonly Value[])[] | null;
+  /** The table's progress when the reading began. */
+  readonly before: Progress;
   readonly touched: Set<string>;
   /** The low mark was seen. */
   open: boolean;
   /** Set before the high mark is written. */
-  chunk: Chunk | null;
+  read: { readonly step: Step; readonly chunk: Chunk; readonly sweep: Sweep | null } | null;
+}
+
+/** The rows that one pass over a table has shown. */
+interface Met {
+  readonly table: string;
+  readonly pass: number | undefined;
+  readonly keys: Recent;
 }
 
 const CHUNK_ROWS = 2000;
 /** How many of the latest transactions are remembered for `Chunk.unseen`. */
 const REMEMBERED = 100_000;
-
-const UNREAD: Progress = { after: null, ended: false, again: [], rows: 0 };
-
-export const parseProgress = (text: string | undefined): Progress =>
-  text === undefined ? UNREAD : (JSON.parse(text) as Progress);
-
-export const isLoaded = (progress: Progress): boolean =>
-  progress.ended && progress.again.length === 0;
+/** How many keys of a resync are remembered as met; others are asked for once more. */
+const MET_KEYS = 200_000;
 
 /**
  * Loads tables while the log is tailed, after "DBLog: A Watermark Based Change-Data-Capture
@@ -82,132 +100,189 @@ export const isLoaded = (progress: Progress): boolean =>
  * before the chunk is read and another one after it. A row that nobody touched between the two
  * marks in the log is exact where the second mark stands; rows that were touched are read again by
  * key with the next chunk. No locks, no long transaction; the same on every engine.
+ *
+ * A resync goes the same way once more. Behind it, rows that the ledger knows and that were not
+ * met are asked for by key: those that are missing and untouched are gone.
  */
-export function openSnapshot(parts: {
-  readonly tables: readonly TableSpec[];
-  readonly progress: ProgressByTable;
-  readonly instance: string;
-  readonly source: Pick<Source, 'read'>;
-  readonly applier: () => Promise<Pick<Applier, 'fence'>>;
-  readonly firstFence: number;
-}): Snapshot {
-  const { tables, instance, source } = parts;
-  let progress = parts.progress;
+export function openSnapshot(parts: SnapshotParts): Snapshot {
+  const { tables, instance } = parts;
   let fence = parts.firstFence;
   let reading: Reading | null = null;
+  let underWay = false;
   let failure: unknown = null;
   const seen = recent(REMEMBERED);
   // What a chunk could not see may have been shown by the log before this start: nobody remembers.
   let early: ReadonlySet<string> | null = null;
+  const reader = openReader(parts);
 
-  const current = (): TableSpec | undefined =>
-    tables.find((table) => !isLoaded(parseProgress(progress[table.name])));
-
-  async function read(into: Reading): Promise<void> {
-    const applier = await parts.applier();
-    await applier.fence(into.low);
-    const { table, keys } = into;
-    const { after } = parseProgress(progress[table.name]);
-    into.chunk = await source.read({
-      table,
-      after,
-      limit: CHUNK_ROWS,
-      ...(keys === null ? {} : { keys }),
-    });
-    await applier.fence(into.low + 1);
-  }
+  const progressOf = ({ name }: TableSpec): Progress => parseProgress(parts.progress()[name]);
+  const next = (): TableSpec | undefined =>
+    tables.find((table) => !parts.held(table) && !isLoaded(progressOf(table)));
 
   return {
-    get done() {
-      return current() === undefined;
+    get loaded() {
+      return !tables.some((table) => !parts.held(table) && isFirstLoad(progressOf(table)));
     },
     pump() {
       if (failure !== null) throw failure;
-      const table = current();
-      if (reading !== null || table === undefined) return;
-      const { again } = parseProgress(progress[table.name]);
-      const keys = again.length === 0 ? null : again.slice(0, CHUNK_ROWS);
-      const fresh: Reading = {
-        table,
-        low: fence,
-        keys,
-        touched: new Set(),
-        open: false,
-        chunk: null,
-      };
+      if (reading !== null || underWay) return;
+      const table = next();
+      if (table === undefined) return;
+      const before = progressOf(table);
+      const touched = new Set<string>();
+      const fresh: Reading = { table, low: fence, before, touched, open: false, read: null };
       fence += 2;
       reading = fresh;
-      read(fresh).catch((error) => {
-        failure = error;
-      });
+      underWay = true;
+      reader
+        .read(fresh)
+        .catch((error) => {
+          if (reading === fresh) failure = error;
+        })
+        .finally(() => {
+          underWay = false;
+        });
     },
     after(transaction) {
       if (failure !== null) throw failure;
       if (transaction.visibility !== undefined) seen.add(transaction.visibility);
       if (reading === null) return null;
+      // The log does not tell of each row: the chunk may show what is no longer so.
+      if (isUnsettled(transaction, reading.table)) {
+        reading = null;
+        return null;
+      }
       const number = watermark(transaction.mark, instance);
       if (number === reading.low) reading.open = true;
       if (!reading.open) return null;
       noteTouched(reading, transaction);
-      if (number !== reading.low + 1 || reading.chunk === null) return null;
-      const unseen = reading.chunk.unseen ?? [];
+      if (number !== reading.low + 1 || reading.read === null) return null;
+      const unseen = reading.read.chunk.unseen ?? [];
       early ??= new Set(unseen);
       if (unseen.some((xid) => seen.has(xid) || early?.has(xid))) {
         reading = null;
         return null;
       }
-      return finish(reading, reading.chunk, progress);
+      const chunk = finish(reading, reading.read, parts.contents(reading.table));
+      reader.met(reading, chunk.rows);
+      return chunk;
     },
-    progressWith: (chunk, rows) => withAgain(chunk?.progress ?? progress, rows),
-    committed(chunk, next) {
-      progress = next;
+    progressWith(chunk, rows) {
+      const next: Record<string, string> = { ...parts.progress() };
+      if (chunk !== null) {
+        const { name } = chunk.table;
+        next[name] = JSON.stringify(chunk.onto(parseProgress(next[name])));
+      }
+      noteAgain(next, rows);
+      return next;
+    },
+    committed(chunk) {
       if (chunk !== null) reading = null;
     },
   };
 }
 
-function finish(
-  { table, keys, touched }: Reading,
-  chunk: Chunk,
-  progress: ProgressByTable,
-): SnapshotChunk {
-  const at = table.key.map((name) => table.columns.indexOf(name));
-  const keyIn = (row: readonly Cell[]): Value[] => at.map((i) => row[i] ?? null);
-  const exact = chunk.rows.filter((row) => !touched.has(rowKey(keyIn(row))));
-  const disturbed = chunk.rows.filter((row) => touched.has(rowKey(keyIn(row)))).map(keyIn);
-  const found = new Set(chunk.rows.map((row) => rowKey(keyIn(row))));
-  const missing = (keys ?? []).filter(
-    (key) => !found.has(rowKey(key)) && !touched.has(rowKey(key)),
-  );
-  const before = parseProgress(progress[table.name]);
-  const next: Progress = {
-    after: keys === null ? (chunk.next ?? before.after) : before.after,
-    ended: before.ended || (keys === null && chunk.next === null),
-    again: [...before.again.slice(keys?.length ?? 0), ...disturbed],
-    rows: before.rows + exact.length,
-  };
+/** Reads between two fences. Knows which rows a resync has met: those need not be asked for. */
+function openReader(parts: SnapshotParts) {
+  let met: Met = { table: '', pass: undefined, keys: recent(MET_KEYS) };
   return {
-    table,
-    rows: exact,
-    missing,
-    progress: { ...progress, [table.name]: JSON.stringify(next) },
-    done: isLoaded(next),
-    rowsSoFar: next.rows,
+    async read(into: Reading): Promise<void> {
+      const { table, low, before } = into;
+      if (met.table !== table.name || met.pass !== before.pass) {
+        met = { table: table.name, pass: before.pass, keys: recent(MET_KEYS) };
+      }
+      const { step, sweep } = await stepOf(parts, table, before, (key) => !met.keys.has(key));
+      const applier = await parts.applier();
+      await applier.fence(low);
+      const after = step.kind === 'order' ? step.after : null;
+      const keys = step.kind === 'order' ? {} : { keys: step.keys };
+      const chunk = await parts.source.read({ table, after, limit: CHUNK_ROWS, ...keys });
+      into.read = { step, chunk, sweep };
+      await applier.fence(low + 1);
+    },
+    met({ table, before }: Reading, rows: SnapshotChunk['rows']): void {
+      if (before.sweep == null) return;
+      for (const row of rows) met.keys.add(rowKey(keyIn(table, row)));
+    },
   };
 }
 
-function withAgain(progress: ProgressByTable, rows: readonly RowName[]): ProgressByTable {
-  const next: Record<string, string> = { ...progress };
-  for (const { table, key } of rows) {
-    const before = parseProgress(next[table.name]);
-    if (before.again.some((known) => rowKey(known) === rowKey(key))) continue;
-    next[table.name] = JSON.stringify({ ...before, again: [...before.again, key] });
+/** The next step of a table, and where its sweep stands behind that. */
+async function stepOf(
+  { known }: SnapshotParts,
+  table: TableSpec,
+  { after, ended, again, sweep = null }: Progress,
+  unmet: (key: string) => boolean,
+): Promise<{ step: Step; sweep: Sweep | null }> {
+  if (again.length > 0) {
+    return { step: { kind: 'again', keys: again.slice(0, CHUNK_ROWS) }, sweep };
   }
-  return next;
+  if (!ended) return { step: { kind: 'order', after }, sweep };
+  const keys: (readonly Value[])[] = [];
+  let from = sweep;
+  while (from !== null && keys.length === 0) {
+    const page = await known(table, from, CHUNK_ROWS);
+    keys.push(...page.keys.filter((key) => unmet(rowKey(key))));
+    from = page.next;
+  }
+  return { step: { kind: 'sweep', keys }, sweep: from };
+}
+
+const keyIn = (table: TableSpec, row: readonly Cell[]): Value[] =>
+  table.key.map((name) => row[table.columns.indexOf(name)] ?? null);
+
+function finish(
+  { table, touched, before }: Reading,
+  { step, chunk, sweep }: NonNullable<Reading['read']>,
+  contents: readonly string[],
+): SnapshotChunk {
+  const keyed = chunk.rows.map((row) => ({ row, key: keyIn(table, row) }));
+  const exact = keyed.filter(({ key }) => !touched.has(rowKey(key)));
+  const disturbed = keyed.filter(({ key }) => touched.has(rowKey(key))).map(({ key }) => key);
+  const found = new Set(keyed.map(({ key }) => rowKey(key)));
+  const asked = step.kind === 'order' ? [] : step.keys;
+  const missing = asked.filter((key) => !found.has(rowKey(key)) && !touched.has(rowKey(key)));
+  const onto = (now: Progress): Progress => {
+    // Begun anew while this was read: the rows count, the way there does not.
+    if (now.pass !== before.pass) return now;
+    const kept = step.kind === 'again' ? now.again.slice(asked.length) : now.again;
+    const { mends, ...rest } = now;
+    const next: Progress = {
+      contents,
+      ...rest,
+      after: step.kind === 'order' ? (chunk.next ?? now.after) : now.after,
+      ended: now.ended || (step.kind === 'order' && chunk.next === null),
+      again: [...kept, ...disturbed],
+      rows: now.rows + exact.length,
+      ...(now.sweep === undefined ? {} : { sweep }),
+    };
+    return mends === undefined || isLoaded(next) ? next : { ...next, mends };
+  };
+  const made = onto(before);
+  const rows = exact.map(({ row }) => row);
+  return { table, rows, missing, onto, done: isLoaded(made), rowsSoFar: made.rows };
+}
+
+/** Rows of which the log told too little are read by key. */
+function noteAgain(progress: Record<string, string>, rows: readonly RowName[]): void {
+  for (const { table, key } of rows) {
+    const before = parseProgress(progress[table.name]);
+    if (before.again.some((known) => rowKey(known) === rowKey(key))) continue;
+    progress[table.name] = JSON.stringify({ ...before, again: [...before.again, key] });
+  }
+}
+
+/** Its rows are gone or withheld without a word about each. */
+const isUnsettled = ({ changes }: Transaction, { name }: TableSpec): boolean =>
+  changes.some(({ op, table }) => table.name === name && (op === 'drift' || op === 'truncate'));
+
+interface Recent {
+  add(text: string): void;
+  has(text: string): boolean;
 }
 
 /** The latest `size` texts, forgetting the oldest. */
-function recent(size: number): { add(text: string): void; has(text: string): boolean } {
+function recent(size: number): Recent {
   const texts = new Set<string>();
   return {
     has: (text) => texts.has(text),

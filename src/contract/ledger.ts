@@ -48,7 +48,7 @@ export interface SourceState {
   readonly position: Position;
   /** The source transaction that is open at `position`, null when none is. */
   readonly openTransaction: string | null;
-  /** Snapshot progress by table name; see `capture/progress.ts`. JSON of the snapshot's own making. */
+  /** Snapshot progress by table name: JSON that `capture/progress.ts` makes and reads. */
   readonly snapshots: Readonly<Record<string, string>>;
 }
 
@@ -59,7 +59,7 @@ export interface LinkKey {
   readonly key: string;
 }
 
-/** A normalized match tuple: `value` is the JSON array of the values of alternative `alternative`. */
+/** A normalized match tuple: `value` is the JSON array of the values of `alternative`. */
 export interface IdentityKey {
   readonly entity: string;
   readonly alternative: number;

@@ -24,7 +24,7 @@ import {
 } from '../reconcile/working.ts';
 import { type Bell, bell } from './bell.ts';
 import { type Exclusively, mutex } from './mutex.ts';
-import { type Ground, type Pass, refusalText, runPass, type Unit } from './pass.ts';
+import { driftText, type Ground, type Pass, refusalText, runPass, type Unit } from './pass.ts';
 
 /** Anything else that goes into the same commit, put into the working set. */
 export type Extra = (w: Working) => void;
@@ -59,6 +59,8 @@ export interface Decisions {
   readonly refused: Map<number, string>;
   /** Parked deliveries, by system and record: a new try makes them void. */
   readonly refusals: Map<string, number>;
+  /** Holds of entities whose table in a system does not fit its mapping; see `tables.ts`. */
+  readonly drifted: Map<string, number>;
   decide(
     units: readonly Unit[],
     source?: { readonly system: string; readonly state: (w: Working) => SourceState },
@@ -90,6 +92,7 @@ export function openDecisions(
     refusals: new Map<string, number>(),
   };
   const { refused, refusals } = ground;
+  const drifted = new Map<string, number>();
 
   const decide: Decisions['decide'] = (units, source, extra) =>
     exclusively(async () => {
@@ -107,6 +110,7 @@ export function openDecisions(
       onCommit((performance.now() - started) / 1000, w.touched.size);
       Object.assign(numbers, w.numbers);
       keepRefusals(refusals, w);
+      keepDrifts(drifted, w);
       for (const seq of pass.removed) refused.delete(seq);
       ground.floods = pass.floods;
       for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
@@ -127,6 +131,7 @@ export function openDecisions(
     generated: new Map(),
     refused,
     refusals,
+    drifted,
     awaited,
     decide,
   };
@@ -198,6 +203,13 @@ function keepRefusals(refusals: Map<string, number>, w: Working): void {
     if (parked.kind === 'delivery') {
       refusals.set(refusalText(parked.system, parked.record), parked.id);
     }
+  }
+}
+
+function keepDrifts(drifted: Map<string, number>, w: Working): void {
+  for (const [text, id] of drifted) if (w.unparked.has(id)) drifted.delete(text);
+  for (const { id, kind, reason, system, entity } of w.parked.values()) {
+    if (kind === 'hold' && reason === 'schema_drift') drifted.set(driftText(system, entity), id);
   }
 }
 

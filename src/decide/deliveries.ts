@@ -6,6 +6,7 @@ import type { RecordId, RecordState } from '../model/record.ts';
 import { rowKey } from '../model/value.ts';
 import type { Decisions } from './decisions.ts';
 import { refusalText } from './pass.ts';
+import { stoppedEntities } from './tables.ts';
 
 /** Entries that one apply transaction takes at most, unless a source transaction is larger. */
 const BATCH_ENTRIES = 2000;
@@ -73,15 +74,17 @@ export function prepare(decisions: Decisions, system: string, number: number): P
 }
 
 /** The entries of the next batch, cut between source transactions where that is possible. */
-async function take({ ledger }: Decisions, system: string): Promise<OutboxEntry[]> {
-  const entries = await ledger.ready(system, 0, BATCH_ENTRIES);
+async function take(decisions: Decisions, system: string): Promise<OutboxEntry[]> {
+  const { ledger } = decisions;
+  const stopped = stoppedEntities(decisions, system);
+  const entries = await ledger.ready(system, 0, BATCH_ENTRIES, stopped);
   if (entries.length < BATCH_ENTRIES) return entries;
   const source = (entry: OutboxEntry | undefined) => `${entry?.origin} ${entry?.transaction}`;
   const last = source(entries.at(-1));
   const cut = entries.findIndex((entry) => source(entry) === last);
   if (cut > 0) return entries.slice(0, cut);
   while (entries.length < MAX_BATCH_ENTRIES) {
-    const more = await ledger.ready(system, entries.at(-1)?.seq ?? 0, BATCH_ENTRIES);
+    const more = await ledger.ready(system, entries.at(-1)?.seq ?? 0, BATCH_ENTRIES, stopped);
     const same = more.findIndex((entry) => source(entry) !== last);
     entries.push(...(same < 0 ? more : more.slice(0, same)));
     if (same >= 0 || more.length < BATCH_ENTRIES) break;

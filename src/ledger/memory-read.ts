@@ -24,12 +24,12 @@ export function memoryReader(
       ...disk.next,
     }),
     find: (query) => inTurn(() => find(disk, query)),
-    ready: (system, afterSeq, limit) =>
+    ready: (system, afterSeq, limit, except = []) =>
       inTurn(() =>
         entries(disk, system, ({ entry, waits }) => {
           const open = disk.sources.get(entry.origin)?.openTransaction;
           const free = entry.batch === null && waits === null && open !== entry.transaction;
-          return free && entry.seq > afterSeq;
+          return free && entry.seq > afterSeq && !except.includes(entry.entity);
         }).slice(0, limit),
       ),
     sent: (system, batch, limit) =>

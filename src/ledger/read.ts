@@ -17,7 +17,7 @@ import { linkId, type Store } from './store.ts';
 export interface Reader {
   head(): LedgerHead;
   find(query: LedgerQuery): LedgerFound;
-  ready(system: string, afterSeq: number, limit: number): OutboxEntry[];
+  ready(system: string, afterSeq: number, limit: number, except?: readonly string[]): OutboxEntry[];
   sent(system: string, batch: number, limit: number): OutboxEntry[];
   outbox(seqs: readonly number[]): OutboxEntry[];
 }
@@ -184,7 +184,8 @@ function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent' | 'outbox'> {
   const ready = rows(
     store,
     `SELECT ${OUTBOX} FROM outbox
-     WHERE system = ? AND seq > ? AND batch IS NULL AND waits IS NULL AND NOT EXISTS (
+     WHERE system = ? AND seq > ? AND batch IS NULL AND waits IS NULL
+       AND entity NOT IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
        SELECT 1 FROM sources WHERE sources.system = outbox.origin AND sources.open = outbox.txn
      )
      ORDER BY seq LIMIT ?`,
@@ -194,13 +195,16 @@ function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent' | 'outbox'> {
     `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch = ? ORDER BY seq LIMIT ?`,
   );
   const one = rows(store, `SELECT ${OUTBOX} FROM outbox WHERE seq = ?`);
-  const entries = (statement: StatementSync, system: string, from: number, limit: number) => {
+  const entries = (statement: StatementSync, system: string, ...rest: (number | string)[]) => {
     const code = store.names.known(system);
     if (code === undefined) return [];
-    return allRows(statement, code, from, limit).map((row) => entryOf(store, row));
+    return allRows(statement, code, ...rest).map((row) => entryOf(store, row));
   };
   return {
-    ready: (system, afterSeq, limit) => entries(ready, system, afterSeq, limit),
+    ready(system, afterSeq, limit, except = []) {
+      const codes = except.flatMap((entity) => store.names.known(entity) ?? []);
+      return entries(ready, system, afterSeq, JSON.stringify(codes), limit);
+    },
     sent: (system, batch, limit) => entries(sent, system, batch, limit),
     outbox: (seqs) => seqs.flatMap((seq) => allRows(one, seq).map((row) => entryOf(store, row))),
   };

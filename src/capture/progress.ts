@@ -1,0 +1,62 @@
+import type { Value } from '../model/value.ts';
+
+/**
+ * How far one table was read, as JSON in `SourceState.snapshots`. Optional fields came later: a
+ * text without them is an older ledger's.
+ */
+export interface Progress {
+  /** Key of the last row that was read in order; null: none yet. */
+  readonly after: readonly Value[] | null;
+  /** The table was read to its end. */
+  readonly ended: boolean;
+  /** Keys of rows that were touched while they were read, to be read again. */
+  readonly again: readonly (readonly Value[])[];
+  readonly rows: number;
+  /**
+   * A resync: up to where the rows that the ledger knows were looked for; null: all of them.
+   * Absent: a first load, before which no rows were known.
+   */
+  readonly sweep?: Sweep | null;
+  /** Which resync it is: another one began the table anew. */
+  readonly pass?: number;
+  /** Changes were missed: nothing is delivered to the table before it was read again. */
+  readonly mends?: boolean;
+  /** The columns and fields that were read: what a mapping adds later is read too. */
+  readonly contents?: readonly string[];
+}
+
+/**
+ * Behind the row `after` (null: before the first) of the first entity whose name is not less than
+ * `entity`: several may map one table.
+ */
+export interface Sweep {
+  readonly entity: string;
+  readonly after: string | null;
+}
+
+const UNREAD: Progress = { after: null, ended: false, again: [], rows: 0 };
+
+export const parseProgress = (text: string | undefined): Progress =>
+  text === undefined ? UNREAD : (JSON.parse(text) as Progress);
+
+export const isLoaded = ({ ended, again, sweep }: Progress): boolean =>
+  ended && again.length === 0 && (sweep === undefined || sweep === null);
+
+/** The first load is not complete: what the table holds is not yet known at all. */
+export const isFirstLoad = (progress: Progress): boolean =>
+  progress.sweep === undefined && !isLoaded(progress);
+
+/** A table to be read again from its start, and then the known rows that were not met. */
+export function resyncOf(
+  before: Progress,
+  how: { readonly mends: boolean; readonly contents?: readonly string[] },
+): Progress {
+  const contents = how.contents ?? before.contents;
+  return {
+    ...UNREAD,
+    sweep: { entity: '', after: null },
+    pass: (before.pass ?? 0) + 1,
+    ...(contents === undefined ? {} : { contents }),
+    ...(how.mends || before.mends === true ? { mends: true } : {}),
+  };
+}
