@@ -1,6 +1,6 @@
 import type { Finding } from '../../src/contract/connector.ts';
 
-const found =
+export const found =
   (outcome: Finding['outcome']) =>
   (check: string, message: string, fix: string): Finding => ({
     outcome,

@@ -1,7 +1,7 @@
 import type { Finding, Needs } from '../../src/contract/connector.ts';
 import type { MysqlOptions } from './config.ts';
 import { asCarrickError, messageWithoutValues } from './errors.ts';
-import { problem, unknown } from './finding.ts';
+import { found, unknown } from './finding.ts';
 import {
   checkBinlog,
   checkFilters,
@@ -20,8 +20,10 @@ export async function preflight(options: MysqlOptions, needs: Needs): Promise<Fi
   try {
     session = await openSession(options);
   } catch (error) {
-    const { message, fix } = asCarrickError(error, 'source');
-    return [problem('connection', `cannot connect: ${message}`, fix)];
+    const { message, fix, disposition } = asCarrickError(error, 'source');
+    // A refused login was found wrong; of a server that does not answer nothing is known.
+    const outcome = disposition === 'retry' ? 'unknown' : 'problem';
+    return [found(outcome)('connection', `cannot connect: ${message}`, fix)];
   }
   await using open = session;
   const checks: Readonly<Record<string, Check>> = {

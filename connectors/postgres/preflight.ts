@@ -153,8 +153,10 @@ export async function preflight(pool: Pool, name: string, needs: Needs): Promise
   try {
     await queryRows(pool, 'select 1');
   } catch (error) {
-    const { message, fix } = describeError('source', error);
-    return [{ outcome: 'problem', check: 'postgres.connection', message, fix }];
+    const { message, fix, disposition } = describeError('source', error);
+    // A refused login was found wrong; of a server that does not answer nothing is known.
+    const outcome = disposition === 'retry' ? 'unknown' : 'problem';
+    return [{ outcome, check: 'postgres.connection', message, fix }];
   }
   const findings: Finding[] = [];
   for (const { check, sql, judge } of [...SERVER_CHECKS, ...setupChecks(name, needs)]) {
