@@ -1,0 +1,48 @@
+# Carrick as a container: docker build -t carrick .
+# deploy/container-check.sh builds and exercises this file where there is no Docker engine.
+ARG NODE_IMAGE=node:24-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json tsconfig.build.json ./
+COPY connectors connectors
+COPY src src
+RUN npm run build
+
+FROM ${NODE_IMAGE} AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev
+
+FROM ${NODE_IMAGE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Carrick" \
+      org.opencontainers.image.description="Keeps a CRM and an ERP in agreement, both ways, from their transaction logs" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY LICENSE package.json ./
+# The ledger's folder is all that is ever written; a volume over it takes this owner.
+RUN chmod 755 dist/src/main.js \
+ && ln -s /app/dist/src/main.js /usr/local/bin/carrick \
+ && install -d -o 1000 -g 1000 -m 700 /var/lib/carrick
+# SQLite spills there too: /tmp may be read-only.
+ENV NODE_ENV=production SQLITE_TMPDIR=/var/lib/carrick
+# carrick.yaml is looked for here, also by `docker exec CONTAINER carrick status`.
+WORKDIR /etc/carrick
+# The image's user `node`; a number, so that Kubernetes can see that it is not root.
+USER 1000:1000
+VOLUME /var/lib/carrick
+EXPOSE 9464
+# Docker marks the container and does not restart it; see deploy/kubernetes for probes that do.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["carrick", "healthcheck"]
+# PID 1 is node itself (the shebang replaces the process), which handles SIGTERM.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["carrick"]
+CMD ["run"]
