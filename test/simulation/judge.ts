@@ -1,0 +1,164 @@
+import type { Entity, Unit } from '../../src/contract/entity.ts';
+import type { JournalEntry, JournalSide } from '../../src/contract/ledger.ts';
+import { RECORD_UNIT } from '../../src/model/record.ts';
+import type { Value } from '../../src/model/value.ts';
+import { descends, type Write } from './history.ts';
+import { FOLLOWED } from './installation.ts';
+import { entityOf, type Fail, type State } from './oracle.ts';
+
+/** Each conflict was one, was decided as its policy says, and is open only where it has to be. */
+export function checkJournal(state: State, fail: Fail): void {
+  for (const entry of state.journal) {
+    if (entry.kind === 'resolution') continue;
+    if (entry.unit === RECORD_UNIT) {
+      checkDelete(state, entry, fail);
+      continue;
+    }
+    const entity = entityOf(state, entry.entity);
+    const unit = entity.units.find(({ name }) => name === entry.unit);
+    if (unit === undefined) {
+      fail('journal', `no unit ${entry.unit}`);
+      continue;
+    }
+    checkOpen(state, entity, unit, entry, fail);
+    checkPolicy(state, unit, entry, fail);
+    if (entry.kind === 'conflict') checkConcurrent(state, entity, unit, entry, fail);
+  }
+}
+
+const told = (entry: JournalEntry): string =>
+  `case ${entry.id} ${entry.entity}.${entry.unit} ${entry.policy} ${side(entry.incoming)} against ${side(entry.standing)} gives ${JSON.stringify(entry.outcome)}`;
+
+const side = ({ system, values, stamp }: JournalSide): string =>
+  `${system} ${JSON.stringify(values)} @${stamp?.wall}`;
+
+const toleranceOf = ({ outcome }: State): number =>
+  ({ '0s': 0, '10ms': 10_000, '1s': 1_000_000 })[outcome.scenario.setup.tolerance] ?? 0;
+
+function lead({ incoming, standing }: JournalEntry): number | null {
+  if (!incoming.stamp?.wall || !standing.stamp?.wall) return null;
+  return incoming.stamp.wall - standing.stamp.wall;
+}
+
+function undecidable(state: State, entry: JournalEntry): boolean {
+  const gap = lead(entry);
+  return gap === null || Math.abs(gap) <= toleranceOf(state);
+}
+
+function checkOpen(
+  state: State,
+  entity: Entity,
+  unit: Unit,
+  entry: JournalEntry,
+  fail: Fail,
+): void {
+  const { triggers, systems } = state.outcome.scenario.setup;
+  if (entry.state !== 'open') return;
+  const chain = entry.kind === 'first_contact' ? entity.firstContact : unit.chain;
+  const explained =
+    (entry.policy === 'park' && chain.some(({ kind }) => kind === 'park')) ||
+    (entry.policy === 'undecided' && (undecidable(state, entry) || systems.length > 2)) ||
+    (entry.policy === 'flipping' && (triggers.includes('fight') || unit.name === 'tier'));
+  if (!explained) fail('parked', told(entry));
+}
+
+function checkPolicy(state: State, unit: Unit, entry: JournalEntry, fail: Fail): void {
+  const { policy, incoming, standing, outcome, winner } = entry;
+  const wrong = (): void => fail('policy', told(entry));
+  if (outcome === null) return;
+  const by = unit.fields.map((_, i): readonly [Value, Value, Value] => [
+    incoming.values?.[i] ?? null,
+    standing.values?.[i] ?? null,
+    outcome[i] ?? null,
+  ]);
+  if (winner === incoming.system && winner !== standing.system) {
+    if (by.some(([a, , c]) => a !== c)) wrong();
+  }
+  if (winner === standing.system && winner !== incoming.system) {
+    if (by.some(([, b, c]) => b !== c)) wrong();
+  }
+  if (policy.startsWith('prefer: ') && winner !== null && winner !== policy.slice(8)) wrong();
+  if (policy === 'max' && by.some(([a, b, c]) => c !== extreme(a, b))) wrong();
+  if (policy === 'union' && by.some(([a, b, c]) => !isUnion(a, b, c))) wrong();
+  if (policy === 'last_writer' || policy === 'first_writer') {
+    const gap = lead(entry);
+    const late = (gap ?? 0) > 0 === (policy === 'last_writer');
+    if (undecidable(state, entry) || winner !== (late ? incoming : standing).system) wrong();
+  }
+  if (entry.kind === 'conflict' && policy !== 'held' && unit.name === 'tier') {
+    const erp = [incoming, standing].find(({ system }) => system === 'erp');
+    if (erp?.values?.[0] === 'platinum' && outcome[0] !== 'platinum') wrong();
+  }
+}
+
+function extreme(a: Value, b: Value): Value {
+  if (a === null || b === null) return a ?? b;
+  return Number(a) > Number(b) ? a : b;
+}
+
+function isUnion(a: Value, b: Value, c: Value): boolean {
+  const members = (value: Value): string[] => JSON.parse(value ?? '[]') as string[];
+  const all = [...new Set([...members(a), ...members(b)])].sort();
+  return JSON.stringify(all) === (c ?? '[]');
+}
+
+/** A conflict is two writes of which the later read one had not seen the other. */
+function checkConcurrent(
+  state: State,
+  entity: Entity,
+  unit: Unit,
+  entry: JournalEntry,
+  fail: Fail,
+): void {
+  const { outcome } = state;
+  if (entry.policy === 'flipping') return;
+  const names = unit.fields.map((f) => entity.fields[f]?.name ?? '');
+  if (!names.every((name) => FOLLOWED.has(name))) return;
+  const writeOf = ({ values }: JournalSide, i: number): Write | null =>
+    outcome.history.find(`${entity.name}.${names[i]}`, values?.[i] ?? null);
+  const pairs = names.map(
+    (_, i) => [writeOf(entry.incoming, i), writeOf(entry.standing, i)] as const,
+  );
+  // Emptying a cell is no write that could be followed.
+  if (entry.incoming.values?.some((value) => value === null)) return;
+  if (!pairs.some(([write]) => write?.system === entry.incoming.system)) {
+    fail('spurious', `nobody in ${entry.incoming.system} wrote it: ${told(entry)}`);
+  }
+  const concurrent = pairs.some(([a, b]) => b !== null && (a === null || !descends(a, b)));
+  const decided = state.journal.some(
+    ({ id, record, unit: name, outcome: chosen }) =>
+      id < entry.id &&
+      record === entry.record &&
+      name === entry.unit &&
+      JSON.stringify(chosen) === JSON.stringify(entry.standing.values),
+  );
+  if (decided) return;
+  const undone = names.some((_, i) => (entry.standing.values?.[i] ?? null) === null);
+  if (!concurrent && !undone) fail('spurious', `its author had seen the other: ${told(entry)}`);
+  if (names.length > 1 || entity.name !== 'customer') return;
+  const [first] = pairs;
+  const write = first?.[0] ?? null;
+  const wall = entry.incoming.stamp?.wall;
+  // What is met for the first time was written at a time that nobody knows.
+  if (entry.policy === 'held' || outcome.early.has(write as Write)) return;
+  if (write === null || wall === 0) return;
+  if (write.at !== wall) fail('stamp', `written at ${write.at}: ${told(entry)}`);
+}
+
+function checkDelete(state: State, entry: JournalEntry, fail: Fail): void {
+  const { deletes, triggers } = state.outcome.scenario.setup;
+  const { policy, state: how } = entry;
+  if (policy === 'flipping') {
+    if (!triggers.includes('fight')) fail('parked', told(entry));
+    return;
+  }
+  if (policy !== deletes) fail('policy', told(entry));
+  const open = deletes === 'park' || (deletes === 'last_writer' && undecidable(state, entry));
+  if ((how === 'open') !== open && how !== 'resolved') fail('policy', told(entry));
+  if (open || how !== 'settled') return;
+  const deleter = entry.incoming.values === null ? entry.incoming : entry.standing;
+  const keeper = deleter === entry.incoming ? entry.standing : entry.incoming;
+  const later = (deleter.stamp?.wall ?? 0) > (keeper.stamp?.wall ?? 0);
+  const wins = deletes === 'delete_wins' || (deletes === 'last_writer' && later);
+  if (entry.winner !== (wins ? deleter : keeper).system) fail('policy', told(entry));
+}

@@ -1,0 +1,102 @@
+/**
+ * `npm run simulate -- --seeds N [--seed S]`: plays N seeds from S on over all cores. Failing seeds
+ * are printed with the command that plays them again. `--show S` plays one seed, shrinks it and
+ * prints what happened; `--keep "what was wrong"` then keeps it as a test.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { dump } from './dump.ts';
+import { drawScenario } from './scenario.ts';
+import { shrink, trial, trialOf } from './trial.ts';
+import type { Figures } from './world.ts';
+
+interface Share {
+  readonly from: number;
+  readonly to: number;
+  readonly step: number;
+}
+
+type News = { readonly failed: number; readonly why: string[] } | { readonly total: Figures };
+
+async function work({ from, to, step }: Share, tell: (news: News) => void): Promise<void> {
+  let total: Figures | null = null;
+  for (let seed = from; seed < to; seed += step) {
+    const { found, figures } = await trialOf(seed);
+    total = total === null ? figures : sum(total, figures);
+    if (found.length > 0) tell({ failed: seed, why: found.map(({ message }) => message) });
+  }
+  if (total !== null) tell({ total });
+}
+
+function sum(a: Figures, b: Figures): Figures {
+  const total = { ...a };
+  for (const name of Object.keys(a) as (keyof Figures)[]) total[name] += b[name];
+  return total;
+}
+
+async function simulate(seeds: number, first: number): Promise<boolean> {
+  const cores = Math.min(availableParallelism(), seeds);
+  const failed: number[] = [];
+  let total: Figures | null = null;
+  const started = Date.now();
+  const hear = (news: News): void => {
+    if ('total' in news) total = total === null ? news.total : sum(total, news.total);
+    else {
+      failed.push(news.failed);
+      process.stdout.write(`seed ${news.failed} fails\n  ${news.why.slice(0, 5).join('\n  ')}\n`);
+      process.stdout.write(`  npm run simulate -- --show ${news.failed}\n`);
+    }
+  };
+  await Promise.all(
+    Array.from({ length: cores }, (_, i) => {
+      const share: Share = { from: first + i, to: first + seeds, step: cores };
+      const worker = new Worker(new URL(import.meta.url), { workerData: share });
+      worker.on('message', hear);
+      return new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject));
+    }),
+  );
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  const last = first + seeds - 1;
+  process.stdout.write(`seeds ${first} to ${last} in ${seconds} s: ${failed.length} failed\n`);
+  process.stdout.write(`${JSON.stringify(total)}\n`);
+  return failed.length === 0;
+}
+
+async function show(seed: number, bug: string | undefined): Promise<boolean> {
+  const scenario = drawScenario(seed);
+  const { found } = await trial(scenario);
+  const [first] = found;
+  const least = first === undefined ? scenario : await shrink(scenario, first.check);
+  const again = await trial(least);
+  const { before, users, faults } = least;
+  process.stdout.write(`${await dump(again.outcome, 1000)}\n`);
+  process.stdout.write(`${JSON.stringify({ before, users, faults }, null, 1)}\n`);
+  for (const { message } of again.found) process.stdout.write(`${message}\n`);
+  if (bug !== undefined && first !== undefined) {
+    const file = new URL('seeds.json', import.meta.url);
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as unknown[];
+    writeFileSync(file, `${JSON.stringify([...kept, { bug, scenario: least }], null, 1)}\n`);
+  }
+  process.stdout.write(first === undefined ? 'passes\n' : `fails (${found.length} findings)\n`);
+  return first === undefined;
+}
+
+if (isMainThread) {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '1000' },
+      seed: { type: 'string', default: '1' },
+      show: { type: 'string' },
+      keep: { type: 'string' },
+    },
+  });
+  const passed =
+    values.show === undefined
+      ? await simulate(Number(values.seeds), Number(values.seed))
+      : await show(Number(values.show), values.keep);
+  process.exitCode = passed ? 0 : 1;
+} else {
+  await work(workerData as Share, (news) => parentPort?.postMessage(news));
+}

@@ -1,0 +1,133 @@
+import { unreachable } from './connector.ts';
+import type { Mutation } from './mutations.ts';
+import { boot, endProcess } from './process.ts';
+import { seeded } from './random.ts';
+import type { Fault, Scenario } from './scenario.ts';
+import { openScheduler, settled, takeOver } from './scheduler.ts';
+import { act } from './users.ts';
+import { createWorld, type Outcome, Violation, type World } from './world.ts';
+
+const MAX_STEPS = 60_000;
+
+export interface RunOptions {
+  readonly mutation?: Mutation;
+  readonly traced?: boolean;
+}
+
+/** Plays one scenario to its end: users, faults, then quiet until nothing moves any more. */
+export async function play(
+  scenario: Scenario,
+  { mutation, traced = false }: RunOptions = {},
+): Promise<Outcome & { trace: readonly string[] }> {
+  const random = seeded(scenario.seed, 'schedule');
+  const scheduler = openScheduler(random, traced);
+  using _clock = takeOver(scheduler, random.fork('chance'));
+  const world = createWorld(scenario, random, scheduler, mutation ?? null);
+  for (const transaction of scenario.before) userTurn(world, transaction);
+  for (const { log } of world.systems.values()) for (const commit of log) commit.visible = true;
+  const early = new Set(world.history.writes);
+  try {
+    await boot(world);
+    await drive(world);
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    world.violations.push(error);
+  }
+  scheduler.cut(world.ledgerLine, null);
+  for (const { line } of world.lines) scheduler.cut(line, null);
+  const { systems, entities, history, diary, figures, violations } = world;
+  figures.writes = diary.transactions;
+  const ledger = world.ledger.crash();
+  const { trace } = scheduler;
+  return { early, scenario, systems, entities, ledger, history, diary, figures, violations, trace };
+}
+
+function userTurn(world: World, transaction: Scenario['users'][number]): boolean {
+  const system = world.systems.get(transaction.system);
+  return system === undefined || act(system, transaction, world.diary);
+}
+
+/** Nothing in the ledger or in any log moved for so long: longer than any backoff. */
+const QUIET_MS = 90_000;
+
+async function drive(world: World): Promise<void> {
+  const { scenario, scheduler, figures, random } = world;
+  const users = [...scenario.users];
+  const faults = [...scenario.faults];
+  const eager = random.pick([0.02, 0.1, 0.3]);
+  let last = '';
+  let since = scheduler.now();
+  while (scheduler.now() - since < QUIET_MS) {
+    figures.steps += 1;
+    if (figures.steps > MAX_STEPS) throw new Violation('termination', 'it never comes to rest');
+    await settled();
+    if (world.violations.length > 0) return;
+    if (!world.running) {
+      endProcess(world);
+      await boot(world);
+    }
+    while (faults[0] !== undefined && isDue(world, faults[0])) {
+      await suffer(world, faults.shift() as Fault);
+    }
+    scheduler.advance(random.next() * 5);
+    const [next] = users;
+    if (next !== undefined && random.chance(eager)) {
+      if (userTurn(world, next)) users.shift();
+      if (users.length === 0) figures.stopped = logged(world);
+    } else if (!(random.chance(0.03) && scheduler.tick()) && !scheduler.step()) {
+      if (!scheduler.tick()) throw new Violation('stuck', 'nothing will ever happen again');
+    }
+    const now = users.length + faults.length > 0 ? '' : fingerprint(world);
+    if (now !== '' && now === last) continue;
+    last = now;
+    since = scheduler.now();
+  }
+  figures.ended = logged(world);
+}
+
+/** A point that does not come is not waited for for ever. */
+function isDue({ figures, scheduler }: World, { step, point }: Fault): boolean {
+  const late = figures.steps - step;
+  return late >= 400 || (late >= 0 && (point === '' || scheduler.last().endsWith(point)));
+}
+
+const logged = (world: World): number =>
+  [...world.systems.values()].reduce((sum, { log }) => sum + log.length, 0);
+
+function fingerprint(world: World): string {
+  const { positions, ...numbers } = world.ledger.head();
+  const down = [...world.downUntil.values()].some((until) => until > world.scheduler.now());
+  const read = Object.values(positions).map(({ position }) => position);
+  return down ? '' : JSON.stringify([numbers, read, logged(world)]);
+}
+
+async function suffer(world: World, { kind, system, size }: Fault): Promise<void> {
+  const { scheduler, figures } = world;
+  switch (kind) {
+    case 'crash':
+      figures.crashes += 1;
+      endProcess(world);
+      await settled();
+      scheduler.advance(1 + size * 3000);
+      return boot(world);
+    case 'stop':
+      world.stop.abort();
+      return;
+    case 'tear':
+      figures.tears += 1;
+      for (const entry of [...world.lines]) {
+        if (entry.system !== system) continue;
+        world.lines.delete(entry);
+        scheduler.cut(entry.line, unreachable('target'));
+      }
+      return;
+    case 'down':
+      world.downUntil.set(system, scheduler.now() + size * 60_000);
+      return;
+    case 'disk':
+      world.diskFull = true;
+      return;
+    case 'jump':
+      world.jumps.set(system, (world.jumps.get(system) ?? 0) + (size - 0.5) * 7_200_000);
+  }
+}

@@ -1,0 +1,164 @@
+import type { Ledger } from '../../src/contract/ledger.ts';
+import { openDecisions } from '../../src/decide/decisions.ts';
+import { refusalText } from '../../src/decide/pass.ts';
+import { routesOf } from '../../src/decide/routes.ts';
+import type { MemoryLedger } from '../../src/ledger/memory.ts';
+import type { Report } from '../../src/observe/report.ts';
+import { type Participant, type PipelineParts, runPipeline } from '../../src/pipeline.ts';
+import { linkText } from '../../src/reconcile/working.ts';
+import {
+  type Connection,
+  openApplier,
+  openSource,
+  parsePosition,
+  unreachable,
+} from './connector.ts';
+import { FOLLOWED, SHAPES } from './installation.ts';
+import { openLine, settled } from './scheduler.ts';
+import { type SimulatedSystem, START } from './system.ts';
+
+import { Violation, type World } from './world.ts';
+
+const INSTANCE = 'main';
+
+/** The ledger as the pipeline sees it: answers take their time, effects keep their order. */
+function slowLedger(world: World, ledger: MemoryLedger): Ledger {
+  const line = world.ledgerLine;
+  const slow = async <T>(label: string, result: Promise<T>): Promise<T> => {
+    const value = await result;
+    await world.scheduler.pause(line, label);
+    return value;
+  };
+  return {
+    ...ledger,
+    find: (query) => slow('ledger find', ledger.find(query)),
+    ready: (...asked) => slow('ledger ready', ledger.ready(...asked)),
+    sent: (system, batch, limit) => slow('ledger sent', ledger.sent(system, batch, limit)),
+    commit: (changes) => slow('ledger committed', ledger.commit(changes)),
+  };
+}
+
+/** Starts a new process on what the ledger holds. */
+export async function boot(world: World): Promise<void> {
+  const { entities, scenario, mutation } = world;
+  world.stop = new AbortController();
+  world.ledgerLine = openLine('ledger');
+  const { ledger } = world;
+  const byName = new Map(entities.map((entity) => [entity.name, entity]));
+  const { records } = await ledger.desk.counts();
+  const seen = mutation?.ledger?.(slowLedger(world, ledger)) ?? slowLedger(world, ledger);
+  const known = mutation?.entities?.(byName) ?? byName;
+  const decisions = openDecisions(seen, known, scenario.setup.systems, { ...records }, () => {});
+  for (const item of await ledger.desk.parked({ limit: 1000 })) {
+    if (item.kind === 'delivery') {
+      decisions.refusals.set(refusalText(item.system, item.record), item.id);
+    } else if (item.kind === 'row' && item.waits !== null) {
+      decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
+    }
+  }
+  const parts: PipelineParts = {
+    instance: INSTANCE,
+    participants: scenario.setup.systems.map((system) => participant(world, system)),
+    decisions,
+    report: reportTo(world),
+  };
+  world.running = true;
+  const { stop } = world;
+  const mutated = mutation?.parts?.(parts) ?? parts;
+  const run = runPipeline(mutated, stop.signal).then(
+    () => {
+      if (stop === world.stop) world.running = false;
+    },
+    (error: unknown) => {
+      if (stop === world.stop) world.violations.push(new Violation('failed', String(error)));
+    },
+  );
+  // It never ends where the process is to die; what it waits for first is there now.
+  await Promise.race([run, settled()]);
+}
+
+function participant(world: World, system: string): Participant {
+  const { tables, routes } = routesOf(system, world.entities);
+  const connect = (): Connection => connection(world, system);
+  return {
+    system,
+    tables,
+    routes,
+    misfits: async () => new Map(),
+    openSource: async () => openSource(connect(), tables),
+    openApplier: async () => openApplier(connect(), (...write) => watchWrite(world, ...write)),
+  };
+}
+
+function connection(world: World, name: string): Connection {
+  const { scheduler, random, scenario } = world;
+  const system = world.systems.get(name);
+  if (system === undefined) throw new Error(`no system ${name}`);
+  const line = openLine(name);
+  const entry = { line, system: name };
+  world.lines.add(entry);
+  return {
+    system,
+    scheduler,
+    random,
+    line,
+    instance: INSTANCE,
+    minimal: scenario.setup.minimal[name] === true,
+    down: () => (world.downUntil.get(name) ?? 0) > scheduler.now(),
+    closed: () => {
+      world.lines.delete(entry);
+      scheduler.cut(line, unreachable('source'));
+    },
+  };
+}
+
+/** Invariant 3: what is overwritten was read before. */
+function watchWrite(
+  world: World,
+  system: SimulatedSystem,
+  { table, columns, op }: { table: string; columns: readonly string[]; op: string },
+  key: string,
+): void {
+  const known = world.ledger.head().positions[system.name];
+  const read = parsePosition(known?.position ?? START);
+  const shape = SHAPES[system.name]?.find((one) => one.table === table);
+  for (const [field, column] of Object.entries(shape?.columns ?? {})) {
+    if (!FOLLOWED.has(field) || (op !== 'delete' && !columns.includes(column))) continue;
+    const at = system.touched(table, key, column);
+    if (at === null || at.commit < read.commit) continue;
+    if (at.commit === read.commit && at.change < read.change) continue;
+    const place = `${system.name} ${table} ${key} ${column}`;
+    throw new Violation('blind', `${place} was overwritten unread`);
+  }
+}
+
+function reportTo(world: World): Report {
+  const { stop } = world;
+  const halted = (system: string, side: string, error: unknown): void => {
+    if (stop !== world.stop || stop.signal.aborted) return;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    world.violations.push(new Violation('halted', `${system} ${side}: ${text}`));
+  };
+  return {
+    moved: () => undefined,
+    retrying: () => undefined,
+    halted,
+    stopped: () => undefined,
+    following: () => undefined,
+    loaded: () => undefined,
+    decided: (_system, _batch, _units, { journal }) => {
+      world.figures.conflicts += journal.filter(({ kind }) => kind === 'conflict').length;
+    },
+    released: () => undefined,
+    target: () => undefined,
+  };
+}
+
+/** What the process knew and waited for is gone; what was in flight may still arrive. */
+export function endProcess(world: World): void {
+  world.stop = new AbortController();
+  world.scheduler.cut(world.ledgerLine, null);
+  for (const { line } of world.lines) world.scheduler.cut(line, null);
+  world.lines.clear();
+  world.ledger = world.ledger.crash();
+}

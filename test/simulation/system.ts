@@ -1,0 +1,395 @@
+import type { Mark } from '../../src/model/change.ts';
+import type { Position } from '../../src/model/position.ts';
+import { type Micros, rowKey, type Value } from '../../src/model/value.ts';
+import type { History, Removal, Write } from './history.ts';
+import { Blocked, type Scheduler } from './scheduler.ts';
+
+/** Positions count transactions of the log, and changes inside of one. */
+export const START = '0:0' as Position;
+
+export type Cells = Readonly<Record<string, Value>>;
+
+export interface TableDef {
+  readonly name: string;
+  readonly key: readonly string[];
+  /** Column name to default. */
+  readonly columns: Cells;
+  /** The system gives the key to rows that come without one. */
+  readonly generated: boolean;
+  readonly unique: readonly (readonly string[])[];
+  /** Rewrites a row before it is stored. */
+  trigger(before: Cells | null, row: Record<string, Value>): void;
+  /** The field whose writes are followed, and how its cell reads; null: not followed. */
+  follow(column: string): { readonly field: string; read(cell: Value): Value } | null;
+  /** Which real-world thing a row is about. */
+  who(row: Cells): string;
+}
+
+export interface StoredRow {
+  readonly cells: Cells;
+  /** By column: the write that the content descends from. */
+  readonly authors: Readonly<Record<string, Write | null>>;
+}
+
+export interface RowChange {
+  readonly table: string;
+  readonly before: StoredRow | null;
+  readonly after: StoredRow | null;
+}
+
+export interface Commit {
+  readonly id: string;
+  readonly at: Micros;
+  readonly mark: Mark | null;
+  readonly changes: readonly RowChange[];
+  /** False while it is in the log but readers and writers of its rows cannot see it yet. */
+  visible: boolean;
+}
+
+export class Refusal extends Error {
+  readonly code: string;
+  constructor(code: string, reason: string) {
+    super(reason);
+    this.code = code;
+  }
+}
+
+export interface Place {
+  readonly commit: number;
+  readonly change: number;
+}
+
+export type Author = 'user' | 'carrick';
+
+export interface Session {
+  /** The row as it can be written now; `Blocked` while someone else holds it. */
+  row(table: string, key: string): StoredRow | null;
+  rows(table: string): StoredRow[];
+  insert(table: string, cells: Cells): StoredRow;
+  update(table: string, key: string, cells: Cells): StoredRow;
+  delete(table: string, key: string): void;
+  /** Takes the lock of a mark. */
+  mark(mark: Mark): void;
+  commit(): void;
+  rollback(): void;
+  readonly open: boolean;
+}
+
+/** One database: rows, locks, a log of committed transactions, marks. */
+export interface SimulatedSystem {
+  readonly name: string;
+  readonly log: readonly Commit[];
+  session(author: Author): Session;
+  /** Everybody's committed and visible rows, in key order. */
+  visible(table: string): StoredRow[];
+  marked(instance: string, lane: Mark['lane']): number;
+  keyOf(table: string, cells: Cells): string;
+  readonly tables: ReadonlyMap<string, TableDef>;
+  /** Up to here the log is no longer kept: its reader said that it needs it no more. */
+  forgotten: Position;
+  /** Where in the log a user or a trigger last changed a cell. */
+  touched(table: string, key: string, column: string): Place | null;
+}
+
+interface Store {
+  readonly rows: Map<string, Map<string, StoredRow>>;
+  readonly locks: Map<string, object>;
+  readonly marks: Map<string, number>;
+  readonly log: Commit[];
+  readonly touched: Map<string, Place>;
+  next: number;
+}
+
+export interface SystemParts {
+  readonly name: string;
+  readonly tables: readonly TableDef[];
+  readonly scheduler: Scheduler;
+  readonly history: History;
+  readonly clock: () => Micros;
+  /** Commits are in the log a while before others see them. */
+  readonly late: () => boolean;
+}
+
+export function openSystem(parts: SystemParts): SimulatedSystem {
+  const tables = new Map(parts.tables.map((table) => [table.name, table]));
+  const store: Store = {
+    rows: new Map(parts.tables.map((table) => [table.name, new Map()])),
+    locks: new Map(),
+    marks: new Map(),
+    log: [],
+    touched: new Map(),
+    next: 1,
+  };
+  const open = new Set<{ changes: RowChange[] }>();
+  const keyOf = (table: string, cells: Cells): string =>
+    rowKey(tables.get(table)?.key.map((column) => cells[column] ?? null) ?? []);
+  return {
+    name: parts.name,
+    tables,
+    log: store.log,
+    forgotten: START,
+    keyOf,
+    session: (author) => openSession({ ...parts, author, store, defs: tables, keyOf, open }),
+    visible(table) {
+      const rows = new Map(store.rows.get(table));
+      const hidden = [...store.log.filter((commit) => !commit.visible), ...open];
+      for (const { changes } of hidden) {
+        for (const change of [...changes].reverse()) {
+          if (change.table !== table) continue;
+          if (change.after !== null) rows.delete(keyOf(table, change.after.cells));
+          if (change.before !== null) rows.set(keyOf(table, change.before.cells), change.before);
+        }
+      }
+      return [...rows.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+    },
+    marked: (instance, lane) => {
+      if (store.locks.has(markLock({ instance, lane }))) throw new Blocked();
+      return store.marks.get(markLock({ instance, lane })) ?? 0;
+    },
+    touched: (table, key, column) => store.touched.get(`${table} ${key} ${column}`) ?? null,
+  };
+}
+
+const markLock = ({ instance, lane }: Pick<Mark, 'instance' | 'lane'>) =>
+  `mark ${instance} ${lane}`;
+
+interface SessionParts extends SystemParts {
+  readonly author: Author;
+  readonly store: Store;
+  readonly defs: ReadonlyMap<string, TableDef>;
+  readonly open: Set<{ changes: RowChange[] }>;
+  readonly keyOf: KeyOf;
+}
+
+function openSession(parts: SessionParts): Session {
+  const { store, keyOf } = parts;
+  const self: Work = { changes: [], made: [], removed: [], mark: null, held: new Set() };
+  const lock = locksOf(parts, self);
+  let open = true;
+  const rowsOf = (table: string) => store.rows.get(table) ?? new Map<string, StoredRow>();
+  const read = (table: string, key: string): StoredRow | null => {
+    lock.check(`${table} ${key}`);
+    return rowsOf(table).get(key) ?? null;
+  };
+  const existing = (table: string, key: string): StoredRow => {
+    const row = read(table, key);
+    if (row === null) throw new Refusal('02000', 'no row');
+    return row;
+  };
+  const put = (change: RowChange): void => {
+    lock.take(change);
+    swap(rowsOf(change.table), keyOf, change.table, change.before, change.after);
+    self.changes.push(change);
+    parts.open.add(self);
+  };
+  return {
+    get open() {
+      return open;
+    },
+    row: read,
+    rows: (table) => [...rowsOf(table).values()],
+    insert(table, given) {
+      const def = defOf(parts, table);
+      const [column = ''] = def.key;
+      const cells: Record<string, Value> = { ...def.columns, ...given };
+      if (def.generated && (cells[column] ?? null) === null) cells[column] = `${store.next++}`;
+      const row = stored(parts, self, lock, { def, before: null, cells, given });
+      put({ table, before: null, after: row });
+      return row;
+    },
+    update(table, key, given) {
+      const before = existing(table, key);
+      const cells = { ...before.cells, ...given };
+      const row = stored(parts, self, lock, { def: defOf(parts, table), before, cells, given });
+      put({ table, before, after: row });
+      return row;
+    },
+    delete(table, key) {
+      const before = existing(table, key);
+      put({ table, before, after: null });
+      if (parts.author === 'carrick') return;
+      const seen = Object.values(before.authors).filter((write) => write !== null);
+      const who = defOf(parts, table).who(before.cells);
+      self.removed.push({ system: parts.name, table, who, seen });
+    },
+    mark(next) {
+      lock.check(markLock(next));
+      lock.hold(markLock(next));
+      self.mark = next;
+    },
+    commit() {
+      if (open) commitWork(parts, self, lock.release);
+      open = false;
+    },
+    rollback() {
+      if (!open) return;
+      open = false;
+      parts.open.delete(self);
+      for (const { table, before, after } of self.changes.reverse()) {
+        swap(rowsOf(table), keyOf, table, after, before);
+      }
+      lock.release();
+    },
+  };
+}
+
+/** What one transaction has done so far. */
+interface Work {
+  readonly changes: RowChange[];
+  readonly made: Write[];
+  readonly removed: Removal[];
+  readonly held: Set<string>;
+  mark: Mark | null;
+}
+
+type KeyOf = (table: string, cells: Cells) => string;
+
+function swap(
+  rows: Map<string, StoredRow>,
+  keyOf: KeyOf,
+  table: string,
+  old: StoredRow | null,
+  next: StoredRow | null,
+): void {
+  if (old !== null) rows.delete(keyOf(table, old.cells));
+  if (next !== null) rows.set(keyOf(table, next.cells), next);
+}
+
+function defOf({ defs }: SessionParts, table: string): TableDef {
+  const found = defs.get(table);
+  if (found === undefined) throw new Refusal('42P01', `no table ${table}`);
+  return found;
+}
+
+type Locks = ReturnType<typeof locksOf>;
+
+/** Rows and values of unique keys, from the first write on until the end of the transaction. */
+function locksOf(parts: SessionParts, self: Work) {
+  const { store, keyOf, scheduler } = parts;
+  const check = (lock: string): void => {
+    const owner = store.locks.get(lock);
+    if (owner !== undefined && owner !== self) throw new Blocked();
+  };
+  const hold = (lock: string): void => {
+    store.locks.set(lock, self);
+    self.held.add(lock);
+  };
+  const names = (table: string, row: StoredRow | null): string[] =>
+    row === null
+      ? []
+      : [
+          `${table} ${keyOf(table, row.cells)}`,
+          ...defOf(parts, table).unique.map(
+            (columns) => `${table} ${columns} ${columns.map((column) => row.cells[column])}`,
+          ),
+        ];
+  return {
+    check,
+    hold,
+    take({ table, before, after }: RowChange): void {
+      const locks = [...names(table, before), ...names(table, after)];
+      for (const lock of locks) check(lock);
+      for (const lock of locks) hold(lock);
+    },
+    release(): void {
+      for (const lock of self.held) store.locks.delete(lock);
+      self.held.clear();
+      scheduler.changed();
+    },
+  };
+}
+
+interface Draft {
+  readonly def: TableDef;
+  readonly before: StoredRow | null;
+  readonly cells: Record<string, Value>;
+  readonly given: Cells;
+}
+
+/** The row as the system stores it: after its triggers, if no unique key says no. */
+function stored(parts: SessionParts, self: Work, lock: Locks, draft: Draft): StoredRow {
+  const { def, before, cells, given } = draft;
+  const { store, keyOf } = parts;
+  def.trigger(before?.cells ?? null, cells);
+  const own = before === null ? null : keyOf(def.name, before.cells);
+  for (const other of store.rows.get(def.name)?.values() ?? []) {
+    const key = keyOf(def.name, other.cells);
+    const clash =
+      key === keyOf(def.name, cells) ||
+      def.unique.some((u) => u.every((c) => cells[c] !== null && cells[c] === other.cells[c]));
+    if (key === own || !clash) continue;
+    lock.check(`${def.name} ${key}`);
+    throw new Refusal('23505', 'unique key');
+  }
+  return { cells, authors: authorsOf(parts, def, before, cells, given, self.made) };
+}
+
+function commitWork(parts: SessionParts, self: Work, release: () => void): void {
+  const { store, history, scheduler, name } = parts;
+  const { mark, changes, made, removed } = self;
+  parts.open.delete(self);
+  if (mark !== null) store.marks.set(markLock(mark), mark.batch);
+  if (mark === null && changes.length === 0) {
+    release();
+    return;
+  }
+  const at = parts.clock();
+  history.commit(made, at);
+  history.removals.push(...removed);
+  noteTouched(parts, changes);
+  const visible = !parts.late();
+  const commit: Commit = { id: `${name}-${store.log.length}`, at, mark, changes, visible };
+  store.log.push(commit);
+  if (visible) {
+    release();
+    return;
+  }
+  scheduler.changed();
+  scheduler.event(`visible ${name}`, () => {
+    commit.visible = true;
+    release();
+  });
+}
+
+/** Who wrote what the row holds now. A cell that a trigger changed is a write of the system. */
+function authorsOf(
+  { name, author, history }: SessionParts,
+  def: TableDef,
+  before: StoredRow | null,
+  next: Cells,
+  given: Cells,
+  made: Write[],
+): StoredRow['authors'] {
+  const authors: Record<string, Write | null> = { ...before?.authors };
+  for (const [column, cell] of Object.entries(next)) {
+    const followed = def.follow(column);
+    if (followed === null || cell === (before?.cells[column] ?? null)) continue;
+    const { field, read } = followed;
+    const sent = given[column];
+    if (author === 'carrick' && sent !== undefined) {
+      authors[column] = history.find(field, read(sent));
+      continue;
+    }
+    const seen = before?.authors[column] ?? null;
+    const trigger = author === 'carrick';
+    const who = def.who(next);
+    const write: Write = { system: name, field, who, value: read(cell), seen, at: 0, trigger };
+    made.push(write);
+    authors[column] = write;
+  }
+  return authors;
+}
+
+/** Remembers which cells hold what no log reader knows yet. */
+function noteTouched({ author, store, keyOf }: SessionParts, changes: readonly RowChange[]): void {
+  for (const [change, { table, before, after }] of changes.entries()) {
+    const row = after ?? before;
+    if (row === null) continue;
+    for (const [column, cell] of Object.entries(row.cells)) {
+      if (after !== null && before?.cells[column] === cell) continue;
+      const place = { commit: store.log.length, change };
+      if (author === 'carrick' && !row.authors[column]?.trigger) continue;
+      store.touched.set(`${table} ${keyOf(table, row.cells)} ${column}`, place);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { Mutation } from './mutations.ts';
+import { judge } from './oracle.ts';
+import { play } from './play.ts';
+import { drawScenario, type Scenario } from './scenario.ts';
+import type { Figures, Outcome, Violation } from './world.ts';
+
+export interface Trial {
+  readonly seed: number;
+  readonly found: readonly Violation[];
+  readonly figures: Figures;
+  readonly outcome: Outcome;
+}
+
+/** Plays and judges one scenario. */
+export async function trial(scenario: Scenario, mutation?: Mutation): Promise<Trial> {
+  const outcome = await play(scenario, mutation === undefined ? {} : { mutation });
+  const found = await judge(outcome);
+  return { seed: scenario.seed, found, figures: outcome.figures, outcome };
+}
+
+export const trialOf = (seed: number, mutation?: Mutation): Promise<Trial> =>
+  trial(drawScenario(seed), mutation);
+
+/**
+ * Leaves out what users and faults do, in ever smaller pieces, as long as the same check fails
+ * (delta debugging, Zeller and Hildebrandt 2002).
+ */
+export async function shrink(scenario: Scenario, check: string): Promise<Scenario> {
+  const fails = async (smaller: Scenario): Promise<boolean> =>
+    (await trial(smaller)).found.some((violation) => violation.check === check);
+  let best = scenario;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const part of ['faults', 'users', 'before'] as const) {
+      for (let size = Math.ceil(best[part].length / 2); size >= 1; size = Math.floor(size / 2)) {
+        for (let at = 0; at < best[part].length; ) {
+          const less = [...best[part].slice(0, at), ...best[part].slice(at + size)];
+          const smaller: Scenario = { ...best, [part]: less };
+          if (await fails(smaller)) [best, changed] = [smaller, true];
+          else at += size;
+        }
+      }
+    }
+  }
+  return best;
+}

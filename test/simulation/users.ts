@@ -1,0 +1,166 @@
+import type { Value } from '../../src/model/value.ts';
+import { shapeOf } from './installation.ts';
+import type { Action, UserTransaction } from './scenario.ts';
+import { Blocked } from './scheduler.ts';
+import { type Cells, Refusal, type Session, type SimulatedSystem } from './system.ts';
+
+/** What users did that the oracle asks about; kept beside the systems, never read by the pipeline. */
+export interface Diary {
+  /** Numbers given out: every text a user writes is new. */
+  counter: number;
+  transactions: number;
+  /** Sum of all deltas by thing and field. */
+  readonly deltas: Map<string, number>;
+  /** Members added by thing. */
+  readonly members: Map<string, Set<string>>;
+  /** Things that were created twice, deleted, or left: sums over them are not plain. */
+  readonly disturbed: Set<string>;
+  readonly created: Map<string, string>;
+  readonly deletes: { readonly system: string; readonly who: string; readonly entity: string }[];
+}
+
+export const openDiary = (): Diary => ({
+  counter: 0,
+  transactions: 0,
+  deltas: new Map(),
+  members: new Map(),
+  disturbed: new Set(),
+  created: new Map(),
+  deletes: [],
+});
+
+/** Does one user's transaction; false when it has to wait for somebody's lock. */
+export function act(system: SimulatedSystem, { actions }: UserTransaction, diary: Diary): boolean {
+  const session = system.session('user');
+  const notes: (() => void)[] = [];
+  const before = diary.counter;
+  try {
+    for (const action of actions) perform(system, session, action, diary, notes);
+  } catch (error) {
+    session.rollback();
+    diary.counter = before;
+    if (error instanceof Blocked) return false;
+    // The system refused what this user wanted; nothing was done.
+    if (error instanceof Refusal) return true;
+    throw error;
+  }
+  session.commit();
+  for (const note of notes) note();
+  diary.transactions += 1;
+  return true;
+}
+
+function perform(
+  system: SimulatedSystem,
+  session: Session,
+  action: Action,
+  diary: Diary,
+  notes: (() => void)[],
+): void {
+  const { entity, kind, who } = action;
+  const { table, key, columns, generated } = shapeOf(system.name, entity);
+  const number = columns[entity === 'customer' ? 'customer_no' : 'order_no'] ?? '';
+  const row = session.rows(table).find(({ cells }) => (cells[number] ?? '').split('~')[0] === who);
+  if (row === undefined) {
+    if (kind !== 'create') return;
+    const cells = valuesFor(system, session, action, {}, diary, notes);
+    session.insert(table, { ...cells, [number]: who });
+    notes.push(() => noteCreated(diary, who, system.name));
+    return;
+  }
+  const at = system.keyOf(table, row.cells);
+  session.row(table, at);
+  const disturb = (): void => void notes.push(() => diary.disturbed.add(who));
+  switch (kind) {
+    case 'create':
+    case 'update':
+      session.update(table, at, valuesFor(system, session, action, row.cells, diary, notes));
+      return;
+    case 'delete':
+      if (isParent(who)) return;
+      session.delete(table, at);
+      disturb();
+      notes.push(() => diary.deletes.push({ system: system.name, who, entity }));
+      return;
+    case 'toggle': {
+      if (!('is_vendor' in row.cells) || isParent(who)) return;
+      const column = action.roll < 0.5 ? 'is_vendor' : 'active';
+      session.update(table, at, { [column]: row.cells[column] === 'true' ? 'false' : 'true' });
+      disturb();
+      return;
+    }
+    case 'rekey':
+      diary.counter += 1;
+      if (generated && !isParent(who))
+        session.update(table, at, { [key[0] ?? '']: `${9000 + diary.counter}` });
+      return;
+    case 'renumber':
+      if (isParent(who)) return;
+      diary.counter += 1;
+      session.update(table, at, { [number]: `${who}~${diary.counter}` });
+      disturb();
+  }
+}
+
+/** These customers have orders: nobody deletes them or changes their keys. */
+const isParent = (who: string): boolean => who === 'C2' || who === 'C3';
+
+function noteCreated(diary: Diary, who: string, system: string): void {
+  if (diary.created.has(who)) diary.disturbed.add(who);
+  diary.created.set(who, system);
+}
+
+const TIERS: Readonly<Record<string, readonly string[]>> = {
+  crm: ['S', 'G', 'P'],
+  erp: ['1', '2', '3'],
+};
+
+function valuesFor(
+  system: SimulatedSystem,
+  session: Session,
+  { entity, who, fields, roll }: Action,
+  held: Cells,
+  diary: Diary,
+  notes: (() => void)[],
+): Record<string, Value> {
+  const { columns } = shapeOf(system.name, entity);
+  const cells: Record<string, Value> = {};
+  for (const field of fields) {
+    const column = columns[field];
+    if (column === undefined) continue;
+    diary.counter += 1;
+    const n = diary.counter;
+    const now = held[column] ?? null;
+    if (field === 'tier') cells[column] = TIERS[system.name]?.[Math.floor(roll * 3)] ?? null;
+    else if (field === 'credit') cells[column] = `${Math.floor(roll * 100)}.00`;
+    else if (field === 'points' || field === 'qty') {
+      const delta = 1 + Math.floor(roll * 5);
+      cells[column] = `${Number(now ?? 0) + delta}`;
+      notes.push(() => diary.deltas.set(who, (diary.deltas.get(who) ?? 0) + delta));
+    } else if (field === 'tags') {
+      cells[column] = JSON.stringify([...JSON.parse(now ?? '[]'), `t${n}`].sort());
+      const members = diary.members.get(who) ?? new Set();
+      notes.push(() => diary.members.set(who, members.add(`t${n}`)));
+    } else if (field === 'customer') {
+      const parent = parentFor(system, session, roll);
+      if (parent !== null) cells[column] = parent;
+    } else if (field === 'email') cells[column] = `E${n}@X`;
+    else if (field === 'amount') cells[column] = `${n}.37`;
+    else cells[column] = `${field.slice(0, 2)}${n}`;
+  }
+  return cells;
+}
+
+/** Only customers that nobody deletes have orders. */
+function parentFor(system: SimulatedSystem, session: Session, roll: number): Value {
+  if (system.name === 'web') return null;
+  const { table, columns } = shapeOf(system.name, 'customer');
+  const parents = session
+    .rows(table)
+    .filter(({ cells }) => isParent(cells[columns.customer_no ?? ''] ?? ''))
+    .map(({ cells }) => system.keyOf(table, cells))
+    .sort();
+  const parent = parents[Math.floor(roll * parents.length)] ?? null;
+  if (parent !== null) session.row(table, parent);
+  return parent;
+}
