@@ -21,11 +21,12 @@ export function withMoment(
   const once = (value: string): string =>
     `case row_number() over (${order}) when 1 then ${value} end`;
   const list = columns.map((name) => `t.${name}`).join(', ');
+  const page = limit === null ? '' : `${orderOf('t')} limit ${limit}`;
   return `with moment as materialized
       (select pg_current_snapshot()::text as taken, pg_current_xact_id()::text as next)
     select chunk.*, ${once('moment.taken')}, ${once('moment.next')}
     from moment left join (
-      select ${list}, true as ${FOUND} ${from} ${limit === null ? '' : `${orderOf('t')} limit ${limit}`}
+      select ${list}, true as ${FOUND} ${from} ${page}
     ) as chunk on true ${order}`;
 }
 

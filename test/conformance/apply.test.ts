@@ -175,7 +175,8 @@ conformance('apply', (subject) => {
       'create table parents (id int primary key)',
       `create table refusing (id int primary key, name varchar(10) not null,
         amount decimal(12,2), check (amount >= 0))`,
-      `alter table refusing add column parent int, add foreign key (parent) references parents (id)`,
+      `alter table refusing add column parent int,
+        add foreign key (parent) references parents (id)`,
     ];
     const spec = plain('refusing', ['id', 'name', 'amount', 'parent']);
     await using it = await install(subject, [spec], ddl);

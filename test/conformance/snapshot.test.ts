@@ -59,7 +59,7 @@ async function load({ it, source, applier, ...parts }: Loading): Promise<Known> 
     progress: () => progress,
     held: () => false,
     contents: () => [],
-    known: async () => ({ keys: [], next: null }),
+    known: async () => ({ keys: [], besides: [], next: null }),
     instance: it.instance,
     source,
     applier: async () => applier,

@@ -71,7 +71,8 @@ conformance('system', (subject) => {
     const { generatedKey } = subject.dialect;
     const ddl = [
       `create table described (id ${generatedKey}, name varchar(40) not null,
-        amount decimal(12,2) default 1.5, twice decimal(14,2) generated always as (amount * 2) stored)`,
+        amount decimal(12,2) default 1.5,
+        twice decimal(14,2) generated always as (amount * 2) stored)`,
       'create table pairs (b int, a varchar(10), n int, primary key (a, b))',
       'create table keyless (n int)',
     ];

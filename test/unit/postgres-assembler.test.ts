@@ -23,7 +23,7 @@ function play(log: readonly Logged[], from: Position, changes: number): SourceBa
   };
   log.forEach(({ mark, messages }, index) => {
     const begin = BigInt(100 * (index + 1));
-    assembler.begin(begin, index);
+    assembler.begin(begin, index, 700 + index);
     if (mark) {
       assembler.row();
       if (assembler.atFirstRow()) assembler.mark({ instance: 'i', lane: 'deliver', batch: index });
@@ -92,5 +92,7 @@ test('a transaction that the position lies in and the log does not have is lost'
     changes: 10,
     bytes: 10,
   });
-  expect(() => assembler.begin(0x30n, 0)).toThrow(expect.objectContaining({ code: 'source.lost' }));
+  expect(() => assembler.begin(0x30n, 0, 700)).toThrow(
+    expect.objectContaining({ code: 'source.lost' }),
+  );
 });
