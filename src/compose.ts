@@ -207,7 +207,9 @@ async function run(parts: Parts, stop: AbortSignal): Promise<void> {
     listen: config.listen,
     apiToken: config.apiToken,
     metrics,
-    operator: createOperator(decisions, () => statusOf(parts, ledger, reporter, upSeconds())),
+    operator: createOperator(decisions, () => statusOf(parts, ledger, reporter, upSeconds()), {
+      alone: false,
+    }),
     vitals: reporter.vitals,
     upSeconds,
     log,
@@ -347,6 +349,8 @@ async function operatorFor(parts: Parts): Promise<Operator & AsyncDisposable> {
   const ledger = await openSqliteLedger(config.ledger.path);
   const entities = await compileFor(parts, ledger);
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
-  const operator = createOperator(decisions, () => statusOf(parts, ledger, null, null));
+  const operator = createOperator(decisions, () => statusOf(parts, ledger, null, null), {
+    alone: true,
+  });
   return { ...operator, [Symbol.asyncDispose]: () => ledger[Symbol.asyncDispose]() };
 }

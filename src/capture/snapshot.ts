@@ -46,6 +46,8 @@ export interface Snapshot {
 /** Linked rows behind a sweep, and the sweep behind them; null: there are no more. */
 export interface KnownRows {
   readonly keys: readonly (readonly Value[])[];
+  /** Rows that are to be read with those of `keys` that are missing, met or not. */
+  readonly besides: readonly (readonly Value[])[];
   readonly next: Sweep | null;
 }
 
@@ -75,6 +77,8 @@ interface Reading {
   /** The table's progress when the reading began. */
   readonly before: Progress;
   readonly touched: Set<string>;
+  /** Transactions that the log showed behind the low mark: what they did is among the touched. */
+  readonly since: Set<string>;
   /** The low mark was seen. */
   open: boolean;
   /** Set before the high mark is written. */
@@ -129,8 +133,15 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
       const table = next();
       if (table === undefined) return;
       const before = progressOf(table);
-      const touched = new Set<string>();
-      const fresh: Reading = { table, low: fence, before, touched, open: false, read: null };
+      const fresh: Reading = {
+        table,
+        low: fence,
+        before,
+        touched: new Set(),
+        since: new Set(),
+        open: false,
+        read: null,
+      };
       fence += 2;
       reading = fresh;
       underWay = true;
@@ -145,7 +156,11 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
     },
     after(transaction) {
       if (failure !== null) throw failure;
-      if (transaction.visibility !== undefined) seen.add(transaction.visibility);
+      const { visibility } = transaction;
+      if (visibility !== undefined) {
+        if (reading?.open && !seen.has(visibility)) reading.since.add(visibility);
+        seen.add(visibility);
+      }
       if (reading === null) return null;
       // The log does not tell of each row: the chunk may show what is no longer so.
       if (isUnsettled(transaction, reading.table)) {
@@ -157,9 +172,10 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
       if (!reading.open) return null;
       noteTouched(reading, transaction);
       if (number !== reading.low + 1 || reading.read === null) return null;
+      const { since } = reading;
       const unseen = reading.read.chunk.unseen ?? [];
       early ??= new Set(unseen);
-      if (unseen.some((xid) => seen.has(xid) || early?.has(xid))) {
+      if (unseen.some((xid) => (seen.has(xid) && !since.has(xid)) || early?.has(xid))) {
         reading = null;
         return null;
       }
@@ -223,6 +239,7 @@ async function stepOf(
   while (from !== null && keys.length === 0) {
     const page = await known(table, from, CHUNK_ROWS);
     keys.push(...page.keys.filter((key) => unmet(rowKey(key))));
+    if (keys.length > 0) keys.push(...page.besides);
     from = page.next;
   }
   return { step: { kind: 'sweep', keys }, sweep: from };

@@ -9,6 +9,7 @@ import { EXIT, type Exit, epilogue, exitOf } from './exit.ts';
 import { explain } from './explain.ts';
 import { healthcheck } from './healthcheck.ts';
 import { parked } from './parked.ts';
+import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { schema } from './schema.ts';
 import { setup } from './setup.ts';
@@ -16,7 +17,19 @@ import { status } from './status.ts';
 import { printable } from './terminal.ts';
 import { test } from './test.ts';
 
-const COMMANDS = [run, setup, check, test, status, conflicts, parked, explain, schema, healthcheck];
+const COMMANDS = [
+  run,
+  setup,
+  check,
+  test,
+  status,
+  conflicts,
+  parked,
+  explain,
+  resync,
+  schema,
+  healthcheck,
+];
 
 /** Runs one command line and returns its exit code; never throws. */
 export async function runCommandLine(argv: readonly string[], context: Context): Promise<Exit> {

@@ -19,6 +19,21 @@ export interface Operator {
   /** Gives parked items up. What they held is gone; the records stay as they are. */
   discard(ids: readonly number[]): Promise<void>;
   explain(entity: string, key: string): Promise<Explanation[]>;
+  /**
+   * Has the running daemon read the tables of an entity again, in one system or (null) in all that
+   * map it. Without a daemon: `operator.unreachable`.
+   */
+  resync(entity: string, system: string | null): Promise<Resync[]>;
+}
+
+export interface Resync {
+  readonly system: string;
+  readonly table: string;
+  /**
+   * `first load`: it is being read for the first time. `held`: it does not fit its mapping, and is
+   * read again as soon as it does. Neither needs anything more.
+   */
+  readonly state: 'begun' | 'first load' | 'held';
 }
 
 export interface ListFilter {

@@ -7,6 +7,7 @@ import {
 } from '../capture/progress.ts';
 import type { KnownRows } from '../capture/snapshot.ts';
 import type { Parked, ParkedHold, SourceState } from '../contract/ledger.ts';
+import type { Resync } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 import type { TableSchema, TableSpec, Transaction } from '../model/change.ts';
 import { rowKeyValues } from '../model/value.ts';
@@ -81,7 +82,7 @@ export const contentsOf = (table: TableSpec, routes: Routes): string[] => [
 ];
 
 /**
- * Linked rows of a table that a resync has to ask for. With them come rows that are parked as
+ * Linked rows of a table that a resync has to ask for. Besides them rows that are parked as
  * duplicates: the row that stands in their way may be the one that is found to be gone.
  */
 export async function knownRows(
@@ -92,7 +93,7 @@ export async function knownRows(
   const entities = (routes.get(table) ?? []).map(({ entity }) => entity.name).sort();
   const at = entities.findIndex((name) => name >= from.entity);
   const entity = entities[at];
-  if (entity === undefined) return { keys: [], next: null };
+  if (entity === undefined) return { keys: [], besides: [], next: null };
   const records = await desk.linked(system, entity, from.after, limit);
   const texts = records.map(({ views }) => views[system]?.key ?? '');
   const last = texts.at(-1);
@@ -100,11 +101,11 @@ export async function knownRows(
   const behind = following === undefined ? null : { entity: following, after: null };
   const next = last === undefined || texts.length < limit ? behind : { entity, after: last };
   const duplicates = await desk.parked({ entity, reason: 'duplicate', limit: PAGE });
-  for (const item of duplicates) {
-    if (item.kind === 'row' && item.system === system) texts.push(item.key);
-  }
-  const keys = [...new Set(texts)].map((text) => rowKeyValues(text, table.key.length));
-  return { keys, next };
+  const besides = duplicates.flatMap((item) =>
+    item.kind === 'row' && item.system === system ? [item.key] : [],
+  );
+  const valuesOf = (text: string) => rowKeyValues(text, table.key.length);
+  return { keys: texts.map(valuesOf), besides: besides.map(valuesOf), next };
 }
 
 /** Entities to whose tables in `system` nothing is delivered now: held, or not yet read again. */
@@ -334,19 +335,12 @@ export async function blameTables(
   return new CarrickError(error.code, 'retry', error.message, error.fix, { cause: error });
 }
 
-export interface Begun {
-  readonly system: string;
-  readonly table: string;
-  /** `first load`: it is being read for the first time, from its start. */
-  readonly state: 'begun' | 'first load' | 'held';
-}
-
 /** Has the table of `entity` in `system` read again; `mends`: nothing is delivered to it before. */
 export async function beginResync(
   decisions: Decisions,
   { system, entity, mends }: { system: string; entity: string; mends: boolean },
   extra?: Extra,
-): Promise<Begun> {
+): Promise<Resync> {
   const lens = decisions.entities.get(entity)?.lenses.get(system);
   const table = lens?.table.name ?? '';
   const held = decisions.drifted.has(driftText(system, entity));

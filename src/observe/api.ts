@@ -43,6 +43,9 @@ export const METHODS: Readonly<Record<keyof Operator, Method>> = {
   explain: method(z.strictObject({ entity: name, key: z.string().max(4_000) }), (operator, body) =>
     operator.explain(body.entity, body.key),
   ),
+  resync: method(z.strictObject({ entity: name, system: name.nullable() }), (operator, body) =>
+    operator.resync(body.entity, body.system),
+  ),
 };
 
 /** Answers one call. Errors: `http.method` for an unknown method, `http.body` for a wrong body. */

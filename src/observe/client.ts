@@ -28,6 +28,7 @@ export function operatorAt(url: string, token: string | null): Operator {
       await call('discard', { ids });
     },
     explain: (entity, key) => call('explain', { entity, key }),
+    resync: (entity, system) => call('resync', { entity, system }),
   };
 }
 

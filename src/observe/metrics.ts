@@ -258,7 +258,7 @@ export const PARK_REASONS = {
   },
   schema_drift: {
     meaning: 'the table no longer fits its mapping',
-    next: 'restore the column or change the mapping and restart, then retry',
+    next: 'bring the column back, or change the mapping and restart; it is read again by itself',
   },
   refused: {
     meaning: 'the target refused the write: a constraint, a trigger or a type',

@@ -1,8 +1,10 @@
 import type { Entity } from '../contract/entity.ts';
 import type { JournalEntry, LinkKey, Parked, ParkedHold } from '../contract/ledger.ts';
-import type { Choice, Explanation, Operator, Status } from '../contract/operator.ts';
+import type { Choice, Explanation, Operator, Resync, Status } from '../contract/operator.ts';
 import type { Decisions } from '../decide/decisions.ts';
 import type { Unit } from '../decide/pass.ts';
+import { beginResync } from '../decide/tables.ts';
+import { CarrickError, retry } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { parkedEvent } from '../reconcile/row-event.ts';
 import type { Working } from '../reconcile/working.ts';
@@ -35,9 +37,13 @@ function decide(
 
 /**
  * What a person can see and do, over the ledger that `decisions` writes: the daemon's own, or one
- * that the command line opened while no daemon runs.
+ * that the command line opened while no daemon runs (`alone`).
  */
-export function createOperator(decisions: Decisions, status: () => Promise<Status>): Operator {
+export function createOperator(
+  decisions: Decisions,
+  status: () => Promise<Status>,
+  { alone }: { readonly alone: boolean },
+): Operator {
   const { desk } = decisions.ledger;
   const parkedItem = async (id: number): Promise<Parked> => {
     const found = await desk.parkedOne(id);
@@ -65,12 +71,16 @@ export function createOperator(decisions: Decisions, status: () => Promise<Statu
       return outcomes;
     },
     async discard(ids) {
-      for (const id of ids) await end(decisions, await parkedItem(id), false);
+      for (const id of ids) await giveUp(decisions, await parkedItem(id));
     },
     async explain(entity, key) {
       const records = await findRecords(decisions, entity, key);
       if (records.length === 0) throw unknown(`no ${entity} record is known by that key`);
       return Promise.all(records.map((record) => explanation(decisions, record)));
+    },
+    async resync(entity, system) {
+      if (alone) throw noDaemon();
+      return resync(decisions, entity, system);
     },
   };
 }
@@ -87,8 +97,9 @@ async function resolve(decisions: Decisions, id: number, choice: Choice): Promis
 }
 
 async function retryOne(decisions: Decisions, parked: Parked): Promise<string> {
+  if (parked.reason === 'schema_drift') return mend(decisions, parked);
   if (parked.kind === 'hold') {
-    await end(decisions, parked, true);
+    await endHeld(decisions, parked, true);
     return 'carried out';
   }
   if (parked.kind === 'delivery') {
@@ -102,16 +113,57 @@ async function retryOne(decisions: Decisions, parked: Parked): Promise<string> {
   return left === null ? 'taken' : `still parked: ${left.detail}`;
 }
 
-/** Takes an item out of the parked ones; held deletes are carried out or undone. */
-async function end(decisions: Decisions, parked: Parked, carryOut: boolean): Promise<void> {
+/** The table is taken to fit again; if it does not, it is held anew as soon as it is looked at. */
+async function mend(decisions: Decisions, { id, system, entity }: Parked): Promise<string> {
+  await beginResync(decisions, { system, entity, mends: true }, (w) => void w.unparked.add(id));
+  return 'read again, if it fits now';
+}
+
+async function giveUp(decisions: Decisions, parked: Parked): Promise<void> {
+  if (parked.reason === 'schema_drift') {
+    throw new CarrickError(
+      'operator.drift',
+      'park',
+      `the table of ${parked.entity} in ${parked.system} does not fit its mapping`,
+      'bring the column back, or change the mapping and restart: it goes on by itself',
+    );
+  }
+  if (parked.kind === 'hold') await endHeld(decisions, parked, false);
+  else await decide(decisions, (w) => void w.unparked.add(parked.id));
+}
+
+/** Held deletes are carried out or undone. */
+async function endHeld(decisions: Decisions, parked: ParkedHold, carryOut: boolean): Promise<void> {
   const entity = decisions.entities.get(parked.entity);
-  if (parked.kind === 'hold' && entity !== undefined && parked.reason !== 'schema_drift') {
-    if (parked.reason === 'truncate') await endTruncate(decisions, entity, parked, carryOut);
-    await decide(decisions, endHold(entity, parked, carryOut, now()));
+  if (entity === undefined) {
+    await decide(decisions, (w) => void w.unparked.add(parked.id));
     return;
   }
-  await decide(decisions, (w) => void w.unparked.add(parked.id));
+  if (parked.reason === 'truncate') await endTruncate(decisions, entity, parked, carryOut);
+  await decide(decisions, endHold(entity, parked, carryOut, now()));
 }
+
+async function resync(
+  decisions: Decisions,
+  name: string,
+  system: string | null,
+): Promise<Resync[]> {
+  const entity = decisions.entities.get(name);
+  if (entity === undefined) throw unknown(`no entity is called ${name}`);
+  if (system !== null && !entity.lenses.has(system)) throw unknown(`${system} has no ${name}`);
+  const begun: Resync[] = [];
+  for (const one of system === null ? entity.lenses.keys() : [system]) {
+    begun.push(await beginResync(decisions, { system: one, entity: name, mends: false }));
+  }
+  return begun;
+}
+
+const noDaemon = (): CarrickError =>
+  retry(
+    'operator.unreachable',
+    'no daemon is running, and only a daemon reads tables',
+    'start it with `carrick run`, then resync',
+  );
 
 async function endTruncate(
   decisions: Decisions,

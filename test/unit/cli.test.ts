@@ -329,6 +329,10 @@ function recordingOperator(calls: unknown[][]): Operator & AsyncDisposable {
       calls.push(['explain', entity, key]);
       return [explanation];
     },
+    resync: async (entity, system) => {
+      calls.push(['resync', entity, system]);
+      return [{ system: 'erp', table: 'customers', state: 'held' }];
+    },
     [Symbol.asyncDispose]: async () => void calls.push(['closed']),
   };
 }
@@ -380,6 +384,8 @@ describe('the command line', () => {
     expect(await run('parked', 'retry', '3', '4')).toBe(0);
     expect(await run('parked', 'discard', '3')).toBe(0);
     expect(await run('explain', 'customer', '0012')).toBe(0);
+    expect(await run('resync', 'customer')).toBe(0);
+    expect(await run('resync', 'customer', '--system', 'erp')).toBe(0);
     expect(calls.filter(([name]) => name !== 'closed')).toEqual([
       ['conflicts', { state: 'open', limit: 1_000 }],
       ['resolve', 12, { take: 'crm' }],
@@ -388,8 +394,10 @@ describe('the command line', () => {
       ['retry', [3, 4]],
       ['discard', [3]],
       ['explain', 'customer', '0012'],
+      ['resync', 'customer', null],
+      ['resync', 'customer', 'erp'],
     ]);
-    expect(calls.filter(([name]) => name === 'closed')).toHaveLength(7);
+    expect(calls.filter(([name]) => name === 'closed')).toHaveLength(9);
     expect(loads.every(([path, offline]) => path === 'carrick.yaml' && offline === true)).toBe(
       true,
     );

@@ -58,6 +58,10 @@ function recordingOperator() {
       calls.push(['explain', entity, key]);
       throw new CarrickError('ledger.busy', 'retry', 'busy', 'again');
     },
+    async resync(entity, system) {
+      calls.push(['resync', entity, system]);
+      return [{ system: system ?? 'crm', table: 'public.accounts', state: 'begun' }];
+    },
   };
   return { calls, operator };
 }
@@ -121,6 +125,9 @@ describe('the operator over HTTP', () => {
       code: 'ledger.busy',
       disposition: 'retry',
     });
+    expect(await client.resync('customer', null)).toEqual([
+      { system: 'crm', table: 'public.accounts', state: 'begun' },
+    ]);
     expect(calls).toEqual([
       ['status'],
       ['conflicts', { state: 'open', entity: 'customer', limit: 5 }],
@@ -128,6 +135,7 @@ describe('the operator over HTTP', () => {
       ['discard', [9]],
       ['resolve', 7, { values: { tier: null, city: 'Å' } }],
       ['explain', 'customer', '["a","b"]'],
+      ['resync', 'customer', null],
     ]);
   });
 

@@ -1,0 +1,136 @@
+/** A daemon in this process between two private servers, with mappings that a test may change. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from 'mysql2/promise';
+import { runCommandLine } from '../../src/cli/cli.ts';
+import type { Context } from '../../src/cli/command.ts';
+import { jsonSchema, loadComposition } from '../../src/compose.ts';
+import type { Operator } from '../../src/contract/operator.ts';
+import { operatorAt } from '../../src/observe/client.ts';
+import { freePort, mysqlClient, pgClient, startMariadb, startPostgres } from '../support/index.ts';
+
+export interface Servers extends AsyncDisposable {
+  readonly urls: Readonly<Record<'crm' | 'erp', string>>;
+  readonly crm: Sql;
+  readonly erp: Sql;
+}
+
+/** Runs one statement; rows as arrays of text. */
+export type Sql = (text: string) => Promise<(string | null)[][]>;
+
+export interface Installation extends AsyncDisposable {
+  readonly operator: Operator;
+  /** Writes a mapping file; it counts from the next `start` on. */
+  map(entity: string, text: string): Promise<void>;
+  setup(): Promise<void>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  cli(...argv: string[]): Promise<{ code: number; out: string; err: string }>;
+}
+
+export async function startServers(): Promise<Servers> {
+  await using opened = new AsyncDisposableStack();
+  const [crm, erp] = await Promise.all([startPostgres(), startMariadb()]);
+  opened.use(crm);
+  opened.use(erp);
+  const pg = opened.use(await pgClient(crm.url));
+  const mysql: Connection = await mysqlClient(erp.url);
+  opened.defer(() => mysql.end());
+  const all = opened.move();
+  return {
+    urls: { crm: crm.url, erp: erp.url },
+    crm: async (text) => (await pg.query({ text, rowMode: 'array' })).rows ?? [],
+    erp: async (text) => {
+      const [rows] = await mysql.query({ sql: text, rowsAsArray: true });
+      return Array.isArray(rows) ? (rows as (string | null)[][]) : [];
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+export async function openInstallation({ urls }: Servers): Promise<Installation> {
+  const folder = await mkdtemp(join(tmpdir(), 'carrick-installation-'));
+  const instance = `it_${randomBytes(4).toString('hex')}`;
+  const listen = `127.0.0.1:${await freePort()}`;
+  const path = join(folder, 'carrick.yaml');
+  await writeFile(path, configuration(instance, listen, folder));
+  const env = { ...process.env, CRM_URL: urls.crm, ERP_URL: urls.erp };
+  const operator = operatorAt(`http://${listen}`, null);
+  let running: { readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
+  const load = () => loadComposition(path, env, { offline: false });
+  const stop = async (): Promise<void> => {
+    running?.stop.abort();
+    await running?.ended;
+    running = null;
+  };
+  return {
+    operator,
+    map: (entity, text) => writeFile(join(folder, `${entity}.map.yaml`), text),
+    async setup() {
+      await (await load()).setup();
+    },
+    async start() {
+      const aborter = new AbortController();
+      const ended = (await load()).run(aborter.signal);
+      ended.catch(() => undefined);
+      running = { stop: aborter, ended };
+      await until(async () => {
+        const { systems } = await operator.status();
+        return systems.every(({ source, target }) => source !== 'stopped' && target !== 'stopped');
+      });
+    },
+    stop,
+    cli: (...argv) => commandLine([...argv, '--config', path], env),
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const configuration = (instance: string, listen: string, folder: string): string => `\
+instance: ${instance}
+systems:
+  crm: {connector: postgres, url: "\${CRM_URL}"}
+  erp: {connector: mysql, url: "\${ERP_URL}"}
+mappings: [${JSON.stringify(join(folder, '*.map.yaml'))}]
+ledger: ${JSON.stringify(`sqlite:${join(folder, 'carrick.db')}`)}
+listen: ${listen}
+log_level: error
+`;
+
+async function commandLine(argv: string[], env: NodeJS.ProcessEnv) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const context: Context = {
+    compose: { load: loadComposition, schema: jsonSchema },
+    env,
+    out: (text) => void out.push(text),
+    err: (text) => void err.push(text),
+    colours: false,
+    columns: 100,
+    now: () => Date.now() * 1000,
+    stopOnSignal: () => new AbortController().signal,
+  };
+  const code = await runCommandLine(argv, context);
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+const PATIENCE_MS = 60_000;
+
+/** Waits for what must come; what stands in the way meanwhile (nothing answers yet) is no matter. */
+export async function until(holds: () => Promise<boolean>, what = ''): Promise<void> {
+  let why: unknown;
+  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; ) {
+    const held = await holds().catch((error: unknown) => {
+      why = error;
+      return false;
+    });
+    if (held) return;
+    await sleep(50);
+  }
+  throw new Error(`it did not come: ${what || String(holds)}`, { cause: why });
+}
