@@ -1,4 +1,4 @@
-/** What the dashboard and the rules ask Prometheus, and where each alert sends the person on call. */
+/** What the dashboard and the rules ask Prometheus, and where they send the person on call. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -54,7 +54,7 @@ export function rules(): Rule[] {
 
 export const dashboard = (): Dashboard => JSON.parse(textOf('deploy/grafana/carrick.json'));
 
-/** Grafana's variables as they stand when everything is chosen, with a window of a test's length. */
+/** Grafana's variables when everything is chosen, with a window of a test's length. */
 const CHOSEN: Readonly<Record<string, string>> = {
   $__rate_interval: '30s',
   $job: '.+',

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/cli.ts';
+import { EVENTS } from '../../src/observe/events.ts';
 import { METRICS, PARK_REASONS } from '../../src/observe/metrics.ts';
 import { sourceFiles } from '../support/sources.ts';
 import { dashboard, dashboardExpressions, rules, textOf } from './deploy-expressions.ts';
@@ -109,7 +110,7 @@ describe('runbook', () => {
       ]),
     ]);
     expect(codes).toContain('source.lost');
-    const missing = new Set(codes.filter((code) => !isEvent(code) && !RUNBOOK.includes(code)));
+    const missing = new Set(codes.filter((code) => !(code in EVENTS) && !RUNBOOK.includes(code)));
     expect(
       [...missing].filter((code) => !/^http\.(?!listen|token|no_token|host)/.test(code)),
     ).toEqual([]);
@@ -132,12 +133,6 @@ describe('runbook', () => {
     }
   });
 });
-
-/** Events of the log are spelled like codes. */
-const isEvent = (code: string): boolean =>
-  /^(source|target|ledger|http)\.(following|retrying|halted|batch|drift|idle|recovered|diverged|slow|listening|failed)$/.test(
-    code,
-  );
 
 async function helpOf(verbs: readonly string[]): Promise<string> {
   let text = '';
