@@ -140,9 +140,8 @@ describe('update', () => {
   });
 
   test('one refused row among 500 costs only itself', async () => {
-    await user.query(
-      `INSERT INTO customer SELECT seq, CONCAT('c',seq), 'n', 1, NULL FROM seq_1_to_500`,
-    );
+    const filled = Array.from({ length: 500 }, (_, i) => `(${i + 1}, 'c${i + 1}', 'n', 1, NULL)`);
+    await user.query(`INSERT INTO customer VALUES ${filled.join(', ')}`);
     const rows = Array.from({ length: 500 }, (_, i) => {
       const name = i === 250 ? 'far too long for a column of 20' : `n${i}`;
       const credit = i === 251 ? '2000000.00' : '2.00';
@@ -155,7 +154,9 @@ describe('update', () => {
       code: '22001',
       reason: expect.stringMatching(/^Data too long for column 'name'/),
     });
-    expect(outcomes[251]).toMatchObject({ kind: 'refused', code: '23000' });
+    // MySQL has no SQLSTATE of its own for a check constraint.
+    const code = expect.stringMatching(/^(23000|HY000)$/);
+    expect(outcomes[251]).toMatchObject({ kind: 'refused', code });
     expect(await all(`SELECT COUNT(*) FROM customer WHERE credit = 2`)).toEqual([['498']]);
     expect(JSON.stringify(outcomes)).not.toMatch(/far too|2000000/);
   });
@@ -252,7 +253,7 @@ describe('insert', () => {
     expect(refused).toEqual({
       kind: 'refused',
       code: '23000',
-      reason: "Duplicate entry for key 'code'",
+      reason: expect.stringMatching(/^Duplicate entry for key '(customer\.)?code'$/),
     });
   });
 
@@ -436,8 +437,8 @@ describe('transactions', () => {
     await applier.committed();
     await using rival = await mysqlClient(server.url);
     // The heavier transaction survives a deadlock: the user's has many rows.
-    await rival.query(`START TRANSACTION;
-      INSERT INTO line SELECT seq, 'x', 1 FROM seq_1_to_500;
+    const weight = Array.from({ length: 500 }, (_, i) => `(${i}, 'x', 1)`);
+    await rival.query(`START TRANSACTION; INSERT INTO line VALUES ${weight.join(', ')};
       UPDATE customer SET name = 'user' WHERE id = 2`);
     await using transaction = await applier.begin(1);
     await transaction.write(update(['name'], ['1', ['y'], ['x']]));
@@ -464,12 +465,13 @@ describe('transactions', () => {
   test('a server that is gone is unreachable, then reached again', async () => {
     await using applier = newApplier();
     await applier.committed();
+    await using transaction = await applier.begin(1);
     const [[id]] = (await all(
       `SELECT id FROM information_schema.processlist WHERE command = 'Sleep' AND db IS NULL
        ORDER BY id DESC LIMIT 1`,
     )) as [[string]];
     await user.query(`KILL ${id}`);
-    await expect(applier.begin(1)).rejects.toMatchObject({
+    await expect(transaction.write(update(['name'], ['1', ['y'], ['x']]))).rejects.toMatchObject({
       code: 'target.unreachable',
       disposition: 'retry',
     });

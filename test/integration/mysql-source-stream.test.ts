@@ -3,7 +3,13 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SourceBatch } from '../../src/model/change.ts';
 import type { Position } from '../../src/model/position.ts';
-import { mysqlClient, startMariadb, type TestServer } from '../support/index.ts';
+import {
+  erpProduct,
+  mysqlClient,
+  needsControl,
+  startMariadb,
+  type TestServer,
+} from '../support/index.ts';
 import {
   type Client,
   changesOf,
@@ -16,6 +22,8 @@ import {
   whole,
 } from './mysql-source-log.ts';
 
+const mariadb = (await erpProduct()) === 'MariaDB';
+
 let server: TestServer;
 let client: Client;
 
@@ -24,7 +32,7 @@ beforeAll(async () => {
   client = await mysqlClient(server.url);
   await makeEnd(client);
   await client.query(`CREATE DATABASE IF NOT EXISTS carrick;
-    CREATE TABLE carrick.carrick_mark (instance VARCHAR(40), lane VARCHAR(20), batch BIGINT,
+    CREATE TABLE IF NOT EXISTS carrick.carrick_mark (instance VARCHAR(40), lane VARCHAR(20), batch BIGINT,
       PRIMARY KEY (instance, lane))`);
 });
 afterAll(async () => {
@@ -150,6 +158,8 @@ describe('transactions', () => {
   });
 });
 
+const database = (): string => new URL(server.url).pathname.slice(1);
+
 /** Memory that is in use, without what waits to be collected. */
 function liveBytes(): number {
   setFlagsFromString('--expose-gc');
@@ -160,7 +170,7 @@ function liveBytes(): number {
 
 async function dumpThreads(): Promise<string[]> {
   const [rows] = await client.query(
-    "SELECT id FROM information_schema.processlist WHERE command = 'Binlog Dump'",
+    "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'",
   );
   return (rows as { id: string }[]).map(({ id }) => String(id));
 }
@@ -174,9 +184,12 @@ test('an idle source hands over its position, and says when it heard from the se
   expect(source.status().lastByteAt).toBeNull();
   for await (const batch of source.tail(from)) {
     expect(batch.transactions).toEqual([]);
-    expect(batch.position).toBe(await source.start());
     expect(source.status().lastByteAt).toBeGreaterThan(Date.now() * 1000 - 60_000_000);
-    break;
+    // MySQL says that it lives before it comes to what was asked for.
+    if (batch.position !== from) {
+      expect(batch.position).toBe(await source.start());
+      break;
+    }
   }
 });
 
@@ -189,6 +202,7 @@ test('a killed dump thread is an unreachable source, and the position goes on', 
   const reading = (async () => {
     for await (const batch of source.tail(position)) {
       position = batch.position;
+      if (batch.transactions.length === 0) continue;
       const [thread] = await dumpThreads();
       await client.query(`KILL ${thread}`);
     }
@@ -203,8 +217,9 @@ test('a killed dump thread is an unreachable source, and the position goes on', 
   ]);
 });
 
-test('a purged position, and that of another server, are lost', async () => {
+test('a purged position, and that of another server, are lost', async (context) => {
   await using own = await startMariadb();
+  needsControl(context, own);
   await using there = await mysqlClient(own.url);
   await makeEnd(there);
   const lost = table('end_of_test', ['id'], ['id']);
@@ -230,7 +245,7 @@ test('a purged position, and that of another server, are lost', async () => {
     disposition: 'halt',
     fix: expect.stringContaining('Resync'),
   });
-  await there.query('RESET MASTER');
+  await there.query(mariadb ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
   await expect(first(purged)).rejects.toMatchObject({ code: 'source.lost' });
   await expect(first('postgres:0/1' as Position)).rejects.toMatchObject({ code: 'source.lost' });
 });
@@ -281,8 +296,11 @@ describe('definitions', () => {
 
   test('TRUNCATE empties, however it is written', async () => {
     const lines = await read(`INSERT INTO goods VALUES (1, 'a', 1); TRUNCATE goods;
-      /* note */ TRUNCATE TABLE \`app\`.\`goods\`; CREATE OR REPLACE TABLE goods
-        (id INT PRIMARY KEY, name VARCHAR(40), price DECIMAL(8,2));
+      /* note */ TRUNCATE TABLE \`${database()}\`.\`goods\`; ${
+        mariadb
+          ? 'CREATE OR REPLACE TABLE goods (id INT PRIMARY KEY, name TEXT, price DECIMAL(8,2))'
+          : 'ALTER TABLE goods COMMENT = "TRUNCATE goods"; TRUNCATE goods'
+      };
       INSERT INTO goods VALUES (2, 'b', 2)`);
     expect(lines).toEqual([
       'insert goods 1|a|1.00',

@@ -1,4 +1,9 @@
-export { type MariadbOptions, mariadbReplacement, startMariadb } from './mariadb.ts';
+export {
+  erpProduct,
+  type MariadbOptions,
+  mariadbReplacement,
+  startMariadb,
+} from './mariadb.ts';
 export { ensureServers } from './packages.ts';
 export { freePort } from './port.ts';
 export { type PostgresOptions, postgresReplacement, startPostgres } from './postgres.ts';

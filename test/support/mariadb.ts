@@ -2,6 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { mysqlProgram, startMysql } from './mysql.ts';
 import { runTool } from './process.ts';
 import { type Engine, privateServer, replacedServer, type TestServer } from './server.ts';
 import { mysqlClient } from './sql.ts';
@@ -20,10 +21,15 @@ export interface MariadbOptions {
   readonly durable?: boolean;
 }
 
-/** A MariaDB with full row images and metadata in its binary log, on TCP and on a socket. */
+/**
+ * A MariaDB with full row images and metadata in its binary log, on TCP and on a socket; a MySQL
+ * where `CARRICK_MYSQLD` names its program. The settings are those of {@link erpProduct}.
+ */
 export async function startMariadb(options: MariadbOptions = {}): Promise<TestServer> {
   const variable = mariadbReplacement();
   if (variable !== undefined) return databaseOf(variable, process.env[variable]!);
+  const mysqld = mysqlProgram();
+  if (mysqld !== undefined) return startMysql(mysqld, options);
   if (!mariadbIsInstalled()) {
     throw new Error('MariaDB is not installed: call ensureServers() first');
   }
@@ -33,7 +39,8 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<TestSe
 
 /** Builds the template ahead, so that the first test does not pay for it. */
 export async function prepareMariadb(): Promise<void> {
-  if (mariadbIsInstalled() && mariadbReplacement() === undefined) {
+  const wanted = mariadbReplacement() === undefined && mysqlProgram() === undefined;
+  if (mariadbIsInstalled() && wanted) {
     await prepareTemplate(TEMPLATE, initialise);
   }
 }
@@ -41,6 +48,16 @@ export async function prepareMariadb(): Promise<void> {
 /** The variable that names a MariaDB or MySQL to use instead of a private one. */
 export function mariadbReplacement(): string | undefined {
   return VARIABLES.find((variable) => process.env[variable]);
+}
+
+/** Which of the two `startMariadb` gives: tests whose SQL differs ask. */
+export async function erpProduct(): Promise<'MariaDB' | 'MySQL'> {
+  const variable = mariadbReplacement();
+  if (variable === undefined) return mysqlProgram() === undefined ? 'MariaDB' : 'MySQL';
+  await using client = await mysqlClient(process.env[variable]!);
+  const [rows] = await client.query('SELECT VERSION() AS version');
+  const [{ version = '' } = {}] = rows as { version?: string }[];
+  return /mariadb/i.test(version) ? 'MariaDB' : 'MySQL';
 }
 
 export function mariadbIsInstalled(): boolean {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mariadbIsInstalled, mariadbReplacement } from './mariadb.ts';
+import { mysqlProgram } from './mysql.ts';
 import { installedPostgres, postgresReplacement } from './postgres.ts';
 
 const POLICY = '/usr/sbin/policy-rc.d';
@@ -39,7 +40,8 @@ function missingPackages(): string[] {
   if (postgresReplacement() === undefined && installedPostgres() === undefined) {
     packages.push('postgresql');
   }
-  if (mariadbReplacement() === undefined && !mariadbIsInstalled()) packages.push('mariadb-server');
+  const erp = mariadbReplacement() !== undefined || mysqlProgram() !== undefined;
+  if (!erp && !mariadbIsInstalled()) packages.push('mariadb-server');
   return packages;
 }
 

@@ -13,7 +13,7 @@ const VARIABLES = ['CRM_URL', 'POSTGRES_URL'] as const;
 export interface PostgresOptions {
   /** Server settings over the defaults below, for example `{max_slot_wal_keep_size: '1MB'}`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Folder of the server's programs; the newest of /usr/lib/postgresql by default. */
+  /** Folder of the server's programs; {@link installedPostgres} by default. */
   readonly bin?: string;
   /** True: commits reach the disk, as in production. False survives a kill, not a power loss. */
   readonly durable?: boolean;
@@ -42,8 +42,9 @@ export function postgresReplacement(): string | undefined {
   return VARIABLES.find((variable) => process.env[variable]);
 }
 
-/** The program folder of the newest PostgreSQL on this machine. */
+/** The program folder in `CARRICK_POSTGRES_BIN`, or of the machine's newest PostgreSQL. */
 export function installedPostgres(): string | undefined {
+  if (process.env.CARRICK_POSTGRES_BIN) return process.env.CARRICK_POSTGRES_BIN;
   const root = '/usr/lib/postgresql';
   if (!existsSync(root)) return undefined;
   const versions = readdirSync(root).filter((version) =>

@@ -147,7 +147,9 @@ const NUMERIC = new Set<number>([
   TYPE.DECIMAL,
   TYPE.NEWDECIMAL,
 ]);
+/** A VECTOR counts as the blob that it is stored as (found on MySQL 9.7). */
 const CHARACTER = new Set<number>([
+  TYPE.VECTOR,
   TYPE.VARCHAR,
   TYPE.VARCHAR_COMPRESSED,
   TYPE.VAR_STRING,
