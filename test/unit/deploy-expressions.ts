@@ -23,6 +23,7 @@ interface Link {
 }
 
 export interface Panel {
+  readonly id: number;
   readonly type: string;
   readonly title: string;
   readonly description?: string;

@@ -66,13 +66,21 @@ describe('dashboard and rules', () => {
     expect(new Set(cells).size).toBe(cells.length);
   });
 
-  test('every alert has a paragraph of its name, every link of a panel one too', () => {
-    for (const { alert, annotations } of rules()) {
+  test('every alert has a paragraph of its name and a panel, every link of a panel one too', () => {
+    const { panels } = dashboard();
+    for (const { alert, annotations = {} } of rules()) {
       if (alert === undefined) continue;
-      expect(annotations?.runbook_url).toBe(`deploy/RUNBOOK.md#${alert.toLowerCase()}`);
+      expect(annotations.runbook_url).toBe(`deploy/RUNBOOK.md#${alert.toLowerCase()}`);
       expect(anchors).toContain(alert.toLowerCase());
+      const [, id] = /^\/d\/carrick\?viewPanel=(\d+)$/.exec(annotations.dashboard_url ?? '') ?? [];
+      const panel = panels.find((one) => one.id === Number(id));
+      const about = panel?.links?.map(({ url }) => url.split('#')[1]) ?? [];
+      // One panel shows all that is parked, for several alerts.
+      expect(about.includes('parked-items') || about.includes(alert.toLowerCase()), alert).toBe(
+        true,
+      );
     }
-    const linked = dashboard().panels.flatMap(({ links = [] }) => links.map(({ url }) => url));
+    const linked = panels.flatMap(({ links = [] }) => links.map(({ url }) => url));
     for (const url of linked) expect(anchors).toContain(url.split('#')[1]);
   });
 });
