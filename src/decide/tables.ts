@@ -21,7 +21,7 @@ export interface MappedTables {
   readonly system: string;
   readonly tables: readonly TableSpec[];
   readonly routes: Routes;
-  /** Why tables do not fit the mappings that were compiled, by name; those that fit are left out. */
+  /** Why tables do not fit the mappings that were compiled, by name; others are left out. */
   misfits(): Promise<ReadonlyMap<string, string>>;
 }
 

@@ -2,7 +2,7 @@ import type { Sent } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
 import type { RecordId, RecordState, SystemView } from '../model/record.ts';
 import type { Value } from '../model/value.ts';
-import { draftFor, finish, type Occasion, type Settled } from './draft.ts';
+import { type Draft, draftFor, finish, type Occasion, type Settled } from './draft.ts';
 import { calmed, countFlip } from './flip.ts';
 import { reviveOrBury } from './settle-delete.ts';
 import {
@@ -37,16 +37,24 @@ export function createRecord(id: RecordId, patch: Patch): RecordState {
 
 /**
  * A user's change of a row that is linked. Pure, like all of these: the same arguments give the
- * same result.
+ * same result. A field that the system tells for the first time (a mapping that grew) has no base
+ * that it could have changed from: it is a first contact of its own.
  */
 export function settleChange(record: RecordState, patch: Patch, occasion: Occasion): Settled {
   const view = openView(record, patch.lens.system);
   const draft = draftFor(record, patch, occasion);
-  const units = changedUnits(patch, view);
-  if (units.length > 0 && reviveOrBury(draft, patch)) {
-    for (const unit of units) settleUnit(draft, patch, view, unit);
+  const isFirst = (f: number): boolean =>
+    patch.values[f] !== undefined && view.values[f] === undefined;
+  const grown = patch.values.some((_, f) => isFirst(f));
+  const known = grown
+    ? { ...patch, values: patch.values.map((told, f) => (isFirst(f) ? undefined : told)) }
+    : patch;
+  const units = changedUnits(known, view);
+  if (units.length > 0 && reviveOrBury(draft, known)) {
+    for (const unit of units) settleUnit(draft, known, view, unit);
     draft.flips = calmed(record.flips, draft.flips);
   }
+  if (grown && draft.deleted === null) meet(draft, patch, isFirst);
   return finish(draft, moveView(view, patch));
 }
 
@@ -96,21 +104,26 @@ function insertedView(record: RecordState, patch: Patch, sent: Sent): SystemView
  * wanted again.
  */
 export function settleFirstContact(record: RecordState, patch: Patch, occasion: Occasion): Settled {
-  const { entity } = patch;
-  const { system } = patch.lens;
   const draft = draftFor(record, patch, occasion);
   draft.deleted = null;
+  meet(draft, patch, () => true);
+  return finish(draft, newView(patch));
+}
+
+function meet(draft: Draft, patch: Patch, isFirst: (field: number) => boolean): void {
+  const { record } = draft;
+  const { entity, lens } = patch;
+  const values = patch.values.map((told, f) => (isFirst(f) ? told : undefined));
   for (const unit of entity.units) {
-    const told = toldOf(patch, UNLINKED, unit);
+    const told = toldOf({ ...patch, values }, UNLINKED, unit);
     const silent = told.incoming.every((value) => value === null);
     if (silent || agrees(draft, told)) continue;
     if (draft.held?.[unit.name] !== undefined) keepAside(draft, told);
-    else if (told.fields.every((f) => isOwn(record, system, f))) accept(draft, told);
+    else if (told.fields.every((f) => isOwn(record, lens.system, f))) accept(draft, told);
     else settleContest(draft, patch, UNLINKED, told, entity.firstContact, 'first_contact');
   }
-  return finish(draft, newView(patch));
 }
 
 /** Nobody else has an opinion: a row that comes back has seen what it once said itself. */
 const isOwn = ({ values, stamps }: RecordState, system: string, f: number): boolean =>
-  values[f] === null || stamps[f]?.system === system;
+  (values[f] ?? null) === null || stamps[f]?.system === system;

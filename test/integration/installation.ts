@@ -121,7 +121,7 @@ async function commandLine(argv: string[], env: NodeJS.ProcessEnv) {
 
 const PATIENCE_MS = 60_000;
 
-/** Waits for what must come; what stands in the way meanwhile (nothing answers yet) is no matter. */
+/** Waits for what must come; errors on the way there (nothing answers yet) are no matter. */
 export async function until(holds: () => Promise<boolean>, what = ''): Promise<void> {
   let why: unknown;
   for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; ) {
