@@ -45,6 +45,7 @@ export class Tail {
   readonly #decoder: Decoder;
   readonly #acknowledger: Acknowledger;
   #log: LogConnection | null = null;
+  #beating: NodeJS.Timeout | undefined;
   #failure: Error | null = null;
   #wake: () => void = () => {};
   /** Copies of messages that wait until the types of a relation have been looked up. */
@@ -70,7 +71,7 @@ export class Tail {
 
   async *batches(): AsyncGenerator<SourceBatch, void> {
     this.#open();
-    const beat = setInterval(() => this.#onBeat(), BEAT_MS);
+    this.#beating = setInterval(() => this.#onBeat(), BEAT_MS);
     try {
       for (;;) {
         const batch = this.#next();
@@ -81,7 +82,6 @@ export class Tail {
         else await this.#news();
       }
     } finally {
-      clearInterval(beat);
       await this.close();
     }
   }
@@ -94,9 +94,13 @@ export class Tail {
     return this.#monitor.status();
   }
 
-  /** Ends the iteration without an error, also one that waits for news. */
+  /**
+   * Ends the iteration without an error, also one that waits for news. A reader that left between
+   * two batches never runs the iteration's end: nothing may be left to that.
+   */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#beating);
     this.#wake();
     this.#acknowledger.close();
     const log = this.#log;
