@@ -32,13 +32,17 @@ export interface History {
   readonly writes: Write[];
   readonly removals: Removal[];
   commit(writes: readonly Write[], at: Micros): void;
-  /** The write that made this value, if anyone did. */
+  /** The latest write that made this value, if anyone did. */
   find(field: string, value: Value): Write | null;
+  /** All of them: a trigger may make the same text of the same name twice. */
+  all(field: string, value: Value): readonly Write[];
 }
 
 export function openHistory(): History {
   const writes: Write[] = [];
-  const byValue = new Map<string, Write>();
+  const byValue = new Map<string, Write[]>();
+  const all = (field: string, value: Value): readonly Write[] =>
+    byValue.get(`${field}\u0000${value}`) ?? [];
   return {
     writes,
     removals: [],
@@ -46,10 +50,12 @@ export function openHistory(): History {
       for (const write of made) {
         write.at = at;
         writes.push(write);
-        byValue.set(`${write.field}\u0000${write.value}`, write);
+        const name = `${write.field}\u0000${write.value}`;
+        byValue.set(name, [...(byValue.get(name) ?? []), write]);
       }
     },
-    find: (field, value) => byValue.get(`${field}\u0000${value}`) ?? null,
+    all,
+    find: (field, value) => all(field, value).at(-1) ?? null,
   };
 }
 

@@ -26,8 +26,9 @@ export function checkJournal(state: State, fail: Fail): void {
   }
 }
 
-const told = (entry: JournalEntry): string =>
-  `case ${entry.id} ${entry.entity}.${entry.unit} ${entry.policy} ${side(entry.incoming)} against ${side(entry.standing)} gives ${JSON.stringify(entry.outcome)}`;
+const told = ({ id, entity, unit, policy, incoming, standing, outcome }: JournalEntry): string =>
+  `case ${id} ${entity}.${unit} ${policy}: ${side(incoming)} against ${side(standing)}, ` +
+  `outcome ${JSON.stringify(outcome)}`;
 
 const side = ({ system, values, stamp }: JournalSide): string =>
   `${system} ${JSON.stringify(values)} @${stamp?.wall}`;
@@ -124,6 +125,11 @@ function checkConcurrent(
   if (!pairs.some(([write]) => write?.system === entry.incoming.system)) {
     fail('spurious', `nobody in ${entry.incoming.system} wrote it: ${told(entry)}`);
   }
+  const repeated = names.some(
+    (name, i) =>
+      outcome.history.all(`${entity.name}.${name}`, entry.incoming.values?.[i] ?? null).length > 1,
+  );
+  if (repeated) return;
   const concurrent = pairs.some(([a, b]) => b !== null && (a === null || !descends(a, b)));
   const decided = state.journal.some(
     ({ id, record, unit: name, outcome: chosen }) =>

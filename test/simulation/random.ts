@@ -1,4 +1,4 @@
-/** A seeded stream of choices: the same seed and name give the same stream, whatever others draw. */
+/** A seeded stream of choices: equal seeds and names give equal streams, whatever others draw. */
 export interface Random {
   /** In [0, 1). */
   next(): number;

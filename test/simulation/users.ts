@@ -4,7 +4,7 @@ import type { Action, UserTransaction } from './scenario.ts';
 import { Blocked } from './scheduler.ts';
 import { type Cells, Refusal, type Session, type SimulatedSystem } from './system.ts';
 
-/** What users did that the oracle asks about; kept beside the systems, never read by the pipeline. */
+/** What users did that the oracle asks about; never read by the pipeline. */
 export interface Diary {
   /** Numbers given out: every text a user writes is new. */
   counter: number;
@@ -16,6 +16,7 @@ export interface Diary {
   /** Things that were created twice, deleted, or left: sums over them are not plain. */
   readonly disturbed: Set<string>;
   readonly created: Map<string, string>;
+  readonly renumbered: Set<string>;
   readonly deletes: { readonly system: string; readonly who: string; readonly entity: string }[];
 }
 
@@ -26,6 +27,7 @@ export const openDiary = (): Diary => ({
   members: new Map(),
   disturbed: new Set(),
   created: new Map(),
+  renumbered: new Set(),
   deletes: [],
 });
 
@@ -98,6 +100,7 @@ function perform(
       if (isParent(who)) return;
       diary.counter += 1;
       session.update(table, at, { [number]: `${who}~${diary.counter}` });
+      notes.push(() => diary.renumbered.add(who));
       disturb();
   }
 }
