@@ -2,12 +2,14 @@
  * `npm run simulate -- --seeds N [--seed S]`: plays N seeds from S on over all cores. Failing seeds
  * are printed with the command that plays them again. `--show S` plays one seed, shrinks it and
  * prints what happened; `--keep "what was wrong"` then keeps it as a test.
+ * `--mutations` prints which check finds which deliberate defect, and within how many seeds.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { dump } from './dump.ts';
+import { MUTATIONS } from './mutations.ts';
 import { drawScenario } from './scenario.ts';
 import { shrink, trial, trialOf } from './trial.ts';
 import type { Figures } from './world.ts';
@@ -83,6 +85,21 @@ async function show(seed: number, bug: string | undefined): Promise<boolean> {
   return first === undefined;
 }
 
+/** Which check finds which mutation, and at which seed, counted from 1. */
+async function tellMutations(seeds: number): Promise<boolean> {
+  let missed = 0;
+  for (const mutation of MUTATIONS) {
+    let found = 'not found';
+    for (let seed = 1; seed <= seeds && found === 'not found'; seed++) {
+      const [first] = (await trialOf(seed, mutation)).found;
+      if (first !== undefined) found = `${first.check} | ${seed}`;
+    }
+    if (found === 'not found') missed += 1;
+    process.stdout.write(`| ${mutation.name} | ${mutation.breaks} | ${found} |\n`);
+  }
+  return missed === 0;
+}
+
 if (isMainThread) {
   const { values } = parseArgs({
     options: {
@@ -90,12 +107,14 @@ if (isMainThread) {
       seed: { type: 'string', default: '1' },
       show: { type: 'string' },
       keep: { type: 'string' },
+      mutations: { type: 'boolean', default: false },
     },
   });
-  const passed =
-    values.show === undefined
-      ? await simulate(Number(values.seeds), Number(values.seed))
-      : await show(Number(values.show), values.keep);
+  const { seeds, seed, show: shown, keep, mutations } = values;
+  let passed: boolean;
+  if (mutations) passed = await tellMutations(Number(seeds));
+  else if (shown !== undefined) passed = await show(Number(shown), keep);
+  else passed = await simulate(Number(seeds), Number(seed));
   process.exitCode = passed ? 0 : 1;
 } else {
   await work(workerData as Share, (news) => parentPort?.postMessage(news));
