@@ -40,7 +40,8 @@ WORKDIR /etc/carrick
 USER 1000:1000
 VOLUME /var/lib/carrick
 EXPOSE 9464
-# Docker marks the container and does not restart it; see deploy/kubernetes for probes that do.
+# Fails also while a database is away. Docker marks the container then and does not restart it, which
+# would not help; what does restart (deploy/kubernetes) has probes of its own.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["carrick", "healthcheck"]
 # PID 1 is node itself (the shebang replaces the process), which handles SIGTERM.
 STOPSIGNAL SIGTERM
