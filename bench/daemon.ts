@@ -17,6 +17,8 @@ export interface Daemon extends AsyncDisposable {
   start(): void;
   /** Resolves once both logs are followed and both targets take writes. */
   ready(): Promise<void>;
+  /** Resolves once every delivery was confirmed by its target's log. */
+  drained(): Promise<void>;
   /** Largest resident memory of the running process so far. */
   peakMiB(): number;
   stop(): Promise<void>;
@@ -83,6 +85,17 @@ function daemonOf(config: string, url: string, log: string): Daemon {
         if (answer?.ok) return;
         if (Date.now() > give) throw new Error(`Carrick is not ready:\n${endOf(log)}`);
         await sleep(20);
+      }
+    },
+    async drained() {
+      for (let before = 1; ; await sleep(100)) {
+        running();
+        const text = await (await fetch(`${url}/metrics`)).text();
+        const found = [...text.matchAll(/^carrick_outbox_entries\{[^}]*\} (\d+)/gm)];
+        const waiting = found.reduce((sum, [, count]) => sum + Number(count), 0);
+        // Twice in a row: between a change that was read and its delivery there is no entry.
+        if (waiting === 0 && before === 0) return;
+        before = waiting;
       }
     },
     peakMiB: () => peakMiB(running().pid!),

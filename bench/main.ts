@@ -9,11 +9,23 @@ import { parseArgs } from 'node:util';
 import { ensureServers } from '../test/support/index.ts';
 import { type Bench, type Measured, measure, type Sizes } from './bench.ts';
 import { linesOf, tableOf } from './table.ts';
+import { latency } from './works/latency.ts';
+import { ledgerBench } from './works/ledger.ts';
 import { mariadbCapture } from './works/mariadb-capture.ts';
+import { memory } from './works/memory.ts';
 import { postgresCapture } from './works/postgres-capture.ts';
 import { oneWay } from './works/replication.ts';
+import { twoWay } from './works/two-way.ts';
 
-const BENCHES: readonly Bench[] = [postgresCapture, mariadbCapture, ...oneWay];
+const BENCHES: readonly Bench[] = [
+  postgresCapture,
+  mariadbCapture,
+  ...oneWay,
+  twoWay,
+  ledgerBench,
+  latency,
+  memory,
+];
 
 const FULL: Sizes = {
   bulk: 500_000,
@@ -58,9 +70,11 @@ async function main(): Promise<void> {
     results.push({ bench, measured: await runBench(bench, sizes, repeat) });
   const lines = results.flatMap(({ measured }) => measured.flatMap(linesOf));
   say(`\n${tableOf(lines)}\n`);
+  const notes = new Map<string, string[]>();
   for (const { bench } of results) {
-    for (const line of bench.leavesOut) say(`${bench.name}: ${line}`);
+    for (const note of bench.leavesOut) notes.set(note, [...(notes.get(note) ?? []), bench.name]);
   }
+  for (const [note, names] of notes) say(`${names.join(', ')}: ${note}`);
   save({
     at: new Date().toISOString(),
     node: process.version,

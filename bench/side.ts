@@ -1,6 +1,6 @@
 /** One database with the table of accounts: what a benchmark does to it and asks of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mysqlClient, pgClient, type TestServer } from '../test/support/index.ts';
+import { mysqlClient, type PgClient, pgClient, type TestServer } from '../test/support/index.ts';
 import { DDL, INSERT } from './account.ts';
 
 export interface Side extends AsyncDisposable {
@@ -40,14 +40,23 @@ async function postgresSide(admin: string, url: string, database: string): Promi
     await client.query(sql);
   };
   await asAdmin(`create database ${database}`);
-  const client = await pgClient(url);
+  let client: PgClient | undefined;
+  // The server may have been stopped and started.
+  const session = async (): Promise<PgClient> => {
+    if (client !== undefined) return client;
+    client = await pgClient(url);
+    client.once('end', () => {
+      client = undefined;
+    });
+    return client;
+  };
   const run = async (sql: string): Promise<void> => {
-    await client.query(sql);
+    await (await session()).query(sql);
   };
   return {
     ...{ connector: 'postgres', url, database, run },
     async row(sql) {
-      const { rows } = await client.query({ text: sql, rowMode: 'array' });
+      const { rows } = await (await session()).query({ text: sql, rowMode: 'array' });
       return rows[0];
     },
     insert: (first, last) => run(INSERT.postgres(first, last)),
@@ -61,7 +70,7 @@ async function postgresSide(admin: string, url: string, database: string): Promi
       await run(`update accounts set rev = ${rev}, last_contact = now() where id = ${last}`);
     },
     async [Symbol.asyncDispose]() {
-      await client.end();
+      await client?.end();
       await dropDatabase(asAdmin, database);
     },
   };
