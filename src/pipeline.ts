@@ -169,6 +169,7 @@ async function deliver(
       const { outcomes } = await apply(applier, batch, (applied) => {
         decisions.generated.set(echoName(system, number), new Map(applied.generated));
         for (const [{ entry }, outcome] of applied.outcomes) {
+          if (outcome.kind === 'already') decisions.already.add(entry.seq);
           if (outcome.kind !== 'refused') continue;
           decisions.refused.set(entry.seq, `${outcome.code}: ${outcome.reason}`);
         }

@@ -44,7 +44,8 @@ export function compileStatements(typed: TypedWrite): Statements {
       const sets = columns.map(({ name }, i) => `${quote(name)} = ${values[i]}`).join(', ');
       return {
         apply: `update ${table} as t set ${sets} from ${rows} where ${expected} returning w.n`,
-        already: `select w.n from ${rows} join ${table} as t on ${found}${wanted}`,
+        // Locked: what holds already has to hold until the mark that says so is committed.
+        already: `select w.n from ${rows} join ${table} as t on ${found}${wanted} for share of t`,
         taken: '',
       };
     }

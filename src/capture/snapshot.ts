@@ -114,9 +114,7 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
   let reading: Reading | null = null;
   let underWay = false;
   let failure: unknown = null;
-  const seen = recent(REMEMBERED);
-  // What a chunk could not see may have been shown by the log before this start: nobody remembers.
-  let early: ReadonlySet<string> | null = null;
+  const shown = openShown();
   const reader = openReader(parts);
 
   const progressOf = ({ name }: TableSpec): Progress => parseProgress(parts.progress()[name]);
@@ -133,15 +131,7 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
       const table = next();
       if (table === undefined) return;
       const before = progressOf(table);
-      const fresh: Reading = {
-        table,
-        low: fence,
-        before,
-        touched: new Set(),
-        since: new Set(),
-        open: false,
-        read: null,
-      };
+      const fresh = readingOf(table, before, fence);
       fence += 2;
       reading = fresh;
       underWay = true;
@@ -156,11 +146,7 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
     },
     after(transaction) {
       if (failure !== null) throw failure;
-      const { visibility } = transaction;
-      if (visibility !== undefined) {
-        if (reading?.open && !seen.has(visibility)) reading.since.add(visibility);
-        seen.add(visibility);
-      }
+      shown.note(transaction, reading);
       if (reading === null) return null;
       // The log does not tell of each row: the chunk may show what is no longer so.
       if (isUnsettled(transaction, reading.table)) {
@@ -172,10 +158,7 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
       if (!reading.open) return null;
       noteTouched(reading, transaction);
       if (number !== reading.low + 1 || reading.read === null) return null;
-      const { since } = reading;
-      const unseen = reading.read.chunk.unseen ?? [];
-      early ??= new Set(unseen);
-      if (unseen.some((xid) => (seen.has(xid) && !since.has(xid)) || early?.has(xid))) {
+      if (shown.isMissing(reading, reading.read.chunk)) {
         reading = null;
         return null;
       }
@@ -197,6 +180,34 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
     },
   };
 }
+
+/** What the log has shown; a chunk that could not see a transaction of it yet is not exact. */
+function openShown() {
+  const seen = recent(REMEMBERED);
+  // What a chunk could not see may have been shown by the log before this start: nobody remembers.
+  let early: ReadonlySet<string> | null = null;
+  return {
+    note({ visibility }: Transaction, reading: Reading | null): void {
+      if (visibility === undefined) return;
+      if (reading?.open && !seen.has(visibility)) reading.since.add(visibility);
+      seen.add(visibility);
+    },
+    isMissing({ since }: Reading, { unseen = [] }: Chunk): boolean {
+      early ??= new Set(unseen);
+      return unseen.some((xid) => (seen.has(xid) && !since.has(xid)) || early?.has(xid));
+    },
+  };
+}
+
+const readingOf = (table: TableSpec, before: Progress, low: number): Reading => ({
+  table,
+  low,
+  before,
+  touched: new Set(),
+  since: new Set(),
+  open: false,
+  read: null,
+});
 
 /** Reads between two fences. Knows which rows a resync has met: those need not be asked for. */
 function openReader(parts: SnapshotParts) {

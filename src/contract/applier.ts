@@ -61,7 +61,8 @@ export interface RowWrite {
 
 /**
  * - applied: written; `key` is the row's key (generated or given).
- * - already: an update's row holds the wanted values, a delete's row is gone: nothing written.
+ * - already: an update's row holds the wanted values, in the system's own rounding, and nobody can
+ *   change it before the commit; a delete's row is gone. Nothing was written, nothing is logged.
  * - diverged: the row holds what nobody has read yet, or is missing, or an insert's guard hit.
  * - refused: the system said no to this row; `code` is its SQLSTATE, `reason` its message without
  *   row values.

@@ -57,6 +57,8 @@ export interface Decisions {
   readonly awaited: Set<string>;
   /** What targets refused, by seq: set before the target commits, parked at the echo. */
   readonly refused: Map<number, string>;
+  /** Updates of which the target said that its row holds them already, by seq. */
+  readonly already: Set<number>;
   /** Parked deliveries, by system and record: a new try makes them void. */
   readonly refusals: Map<string, number>;
   /** Holds of entities whose table in a system does not fit its mapping; see `tables.ts`. */
@@ -89,9 +91,10 @@ export function openDecisions(
     floods: new Map() as FloodCounts,
     population,
     refused: new Map<number, string>(),
+    already: new Set<number>(),
     refusals: new Map<string, number>(),
   };
-  const { refused, refusals } = ground;
+  const { refused, already, refusals } = ground;
   const drifted = new Map<string, number>();
 
   const decide: Decisions['decide'] = (units, source, extra) =>
@@ -111,7 +114,10 @@ export function openDecisions(
       Object.assign(numbers, w.numbers);
       keepRefusals(refusals, w);
       keepDrifts(drifted, w);
-      for (const seq of pass.removed) refused.delete(seq);
+      for (const seq of pass.removed) {
+        refused.delete(seq);
+        already.delete(seq);
+      }
       ground.floods = pass.floods;
       for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
       for (const { system } of [...pass.added, ...release]) bells.get(system)?.ring();
@@ -130,6 +136,7 @@ export function openDecisions(
     bells,
     generated: new Map(),
     refused,
+    already,
     refusals,
     drifted,
     awaited,

@@ -7,6 +7,7 @@ import { decideRows } from '../reconcile/batch.ts';
 import { type Echo, openEcho } from '../reconcile/echo.ts';
 import { type FloodCounts, floodGauge } from '../reconcile/flood.ts';
 import type { RowEvent } from '../reconcile/row-event.ts';
+import { storedAlready } from '../reconcile/view.ts';
 import {
   eraseIfGone,
   type Loaded,
@@ -17,7 +18,7 @@ import {
   type Working,
 } from '../reconcile/working.ts';
 
-/** A delivery that comes back without effect so often is parked: the row is not what its log said. */
+/** Coming back without effect so often parks a delivery: the row is not what its log said. */
 export const MAX_ATTEMPTS = 12;
 
 /** The row news of one transaction or of one snapshot chunk: decided and enqueued together. */
@@ -57,6 +58,7 @@ export interface Ground {
   readonly population: Readonly<Record<string, number>>;
   /** See `Decisions`. */
   readonly refused: ReadonlyMap<number, string>;
+  readonly already: ReadonlySet<number>;
   readonly refusals: ReadonlyMap<string, number>;
 }
 
@@ -135,7 +137,11 @@ function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, Ou
     const record = recordById(w, entry.record);
     if (record === undefined || record === null) continue;
     const { [entry.system]: _, ...outbox } = record.outbox;
-    if (record.outbox[entry.system] === entry.seq) w.touched.set(record.id, { ...record, outbox });
+    if (record.outbox[entry.system] === entry.seq) {
+      const already = pass.ground.already.has(entry.seq) && entry.sent !== null;
+      const known = already ? storedAlready(record, entry.system, entry.sent) : record;
+      w.touched.set(record.id, { ...known, outbox });
+    }
     w.recent.add(record.id);
     again.set(record.id, entry);
   }

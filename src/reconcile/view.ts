@@ -63,6 +63,23 @@ export function meaning(view: SystemView, f: number): Cell {
   return wrote === undefined ? view.values[f] : wrote;
 }
 
+/**
+ * The target says that its row holds what was sent already, and its log has been read this far:
+ * where the view still differs, that is how the system stores it.
+ */
+export function storedAlready(record: RecordState, system: string, sent: Sent): RecordState {
+  const view = record.views[system];
+  if (view?.status !== 'linked') return record;
+  const represents: Record<number, Value> = { ...view.represents };
+  for (const [f, wrote] of sent.values.entries()) {
+    if (wrote !== undefined && wrote !== view.values[f]) represents[f] = wrote;
+  }
+  return {
+    ...record,
+    views: { ...record.views, [system]: { ...view, represents: someOf(represents) } },
+  };
+}
+
 export const changed = (view: SystemView, f: number, told: Cell): boolean =>
   told !== undefined && told !== view.values[f];
 
