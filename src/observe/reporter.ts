@@ -49,6 +49,7 @@ export function createReporter(systems: readonly string[], metrics: Metrics, log
       const one = of(system);
       one.trouble = troubleOf(error);
       one[side] = 'retrying';
+      one[side === 'source' ? 'sourceMovedAt' : 'targetMovedAt'] = Date.now();
       if (side === 'source') {
         metrics.add('carrick_source_reconnects_total', { system, code: one.trouble.code }, 1);
       }
