@@ -8,6 +8,7 @@ import type { Connector, Finding, System } from './contract/connector.ts';
 import type { Entity } from './contract/entity.ts';
 import type { Ledger } from './contract/ledger.ts';
 import type { Operator, Status } from './contract/operator.ts';
+import type { Source } from './contract/source.ts';
 import { type Decisions, openDecisions } from './decide/decisions.ts';
 import { driftText, refusalText } from './decide/pass.ts';
 import { routesOf } from './decide/routes.ts';
@@ -25,6 +26,7 @@ import { createMetrics } from './observe/metrics.ts';
 import { createReporter, type Reporter } from './observe/reporter.ts';
 import { version } from './observe/version.ts';
 import { createOperator } from './operate/operator.ts';
+import type { ReadRows } from './operate/verify.ts';
 import { type Participant, runPipeline } from './pipeline.ts';
 import { linkText } from './reconcile/working.ts';
 
@@ -203,12 +205,14 @@ async function run(parts: Parts, stop: AbortSignal): Promise<void> {
   const reporter = createReporter([...systems.keys()], metrics, log);
   const upSeconds = (): number => (Date.now() - started) / 1000;
   metrics.onScrape((set) => collectGauges(set, ledger, reporter.news, ledgerBytes(config)));
+  await using readers = openReaders(parts, entities);
   await using _server = await serve({
     listen: config.listen,
     apiToken: config.apiToken,
     metrics,
     operator: createOperator(decisions, () => statusOf(parts, ledger, reporter, upSeconds()), {
       alone: false,
+      read: readers.read,
     }),
     vitals: reporter.vitals,
     upSeconds,
@@ -285,6 +289,27 @@ function participantsOf({ systems, schemas }: Parts, entities: readonly Entity[]
   });
 }
 
+/** Sources that only read tables, beside those whose logs are followed. */
+function openReaders(
+  { systems }: Parts,
+  entities: readonly Entity[],
+): { readonly read: ReadRows } & AsyncDisposable {
+  const open = new Map<string, Promise<Source>>();
+  return {
+    async read(system, request) {
+      const reached = systems.get(system);
+      if (reached === undefined) throw new Error(`no system ${system}`);
+      const source = open.get(system) ?? reached.source(routesOf(system, entities).tables);
+      open.set(system, source);
+      source.catch(() => open.delete(system));
+      return (await source).read(request);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const source of open.values()) await (await source)[Symbol.asyncDispose]();
+    },
+  };
+}
+
 const PAGE = 1000;
 
 async function decisionsOf(
@@ -349,8 +374,17 @@ async function operatorFor(parts: Parts): Promise<Operator & AsyncDisposable> {
   const ledger = await openSqliteLedger(config.ledger.path);
   const entities = await compileFor(parts, ledger);
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
+  const readers = openReaders(parts, entities);
   const operator = createOperator(decisions, () => statusOf(parts, ledger, null, null), {
     alone: true,
+    read: readers.read,
   });
-  return { ...operator, [Symbol.asyncDispose]: () => ledger[Symbol.asyncDispose]() };
+  return {
+    ...operator,
+    async [Symbol.asyncDispose]() {
+      await readers[Symbol.asyncDispose]();
+      await ledger[Symbol.asyncDispose]();
+      await closeAll(parts);
+    },
+  };
 }

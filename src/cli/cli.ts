@@ -16,6 +16,7 @@ import { setup } from './setup.ts';
 import { status } from './status.ts';
 import { printable } from './terminal.ts';
 import { test } from './test.ts';
+import { verify } from './verify.ts';
 
 const COMMANDS = [
   run,
@@ -27,6 +28,7 @@ const COMMANDS = [
   parked,
   explain,
   resync,
+  verify,
   schema,
   healthcheck,
 ];

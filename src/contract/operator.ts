@@ -24,6 +24,47 @@ export interface Operator {
    * map it. Without a daemon: `operator.unreachable`.
    */
   resync(entity: string, system: string | null): Promise<Resync[]>;
+  /** Compares a page of what a system holds of an entity with the records. */
+  verify(entity: string, system: string, part: VerifyPart): Promise<Verified>;
+}
+
+/**
+ * `rows`: what the table holds, in key order; `records`: what it should hold; each behind the row
+ * key `after` (null: from the start). `keys`: these rows, there or not.
+ */
+export type VerifyPart =
+  | { readonly kind: 'rows' | 'records'; readonly after: string | null }
+  | { readonly kind: 'keys'; readonly keys: readonly string[] };
+
+export interface Verified {
+  readonly checked: number;
+  /** Null: the end. */
+  readonly next: string | null;
+  /** Parked, held, or on its way: known to differ. */
+  readonly leftOut: number;
+  /** The table does not fit its mapping: nothing can be compared. */
+  readonly held: boolean;
+  readonly differences: readonly Difference[];
+}
+
+/**
+ * - extra: a row of the system that belongs to no record.
+ * - missing: a row that its record is linked to, and that is not there.
+ * - absent: a record, known by the row `key` of the system `of`, that has no row in `system`.
+ * - differs: fields of a row that are not what the record says.
+ */
+export interface Difference {
+  readonly kind: 'extra' | 'missing' | 'absent' | 'differs';
+  readonly system: string;
+  readonly key: string;
+  readonly of?: string;
+  readonly record: number | null;
+  readonly fields: readonly {
+    readonly name: string;
+    readonly pii: boolean;
+    readonly row: Value;
+    readonly record: Value;
+  }[];
 }
 
 export interface Resync {

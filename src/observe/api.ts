@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ListFilter, Operator } from '../contract/operator.ts';
+import type { ListFilter, Operator, VerifyPart } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 
 const id = z.int().positive();
@@ -18,6 +18,12 @@ const choice = z.union([
   z.strictObject({ values: z.record(name, z.string().nullable()) }),
 ]);
 const ids = z.strictObject({ ids: z.array(id).min(1).max(1_000) });
+
+const rowName = z.string().max(4_000);
+const part = z.union([
+  z.strictObject({ kind: z.enum(['rows', 'records']), after: rowName.nullable() }),
+  z.strictObject({ kind: z.literal('keys'), keys: z.array(rowName).min(1).max(1_000) }),
+]) satisfies z.ZodType<VerifyPart>;
 
 interface Method {
   /** What a request's body must be. */
@@ -45,6 +51,9 @@ export const METHODS: Readonly<Record<keyof Operator, Method>> = {
   ),
   resync: method(z.strictObject({ entity: name, system: name.nullable() }), (operator, body) =>
     operator.resync(body.entity, body.system),
+  ),
+  verify: method(z.strictObject({ entity: name, system: name, part }), (operator, body) =>
+    operator.verify(body.entity, body.system, body.part),
   ),
 };
 

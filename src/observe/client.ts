@@ -29,6 +29,7 @@ export function operatorAt(url: string, token: string | null): Operator {
     },
     explain: (entity, key) => call('explain', { entity, key }),
     resync: (entity, system) => call('resync', { entity, system }),
+    verify: (entity, system, part) => call('verify', { entity, system, part }),
   };
 }
 

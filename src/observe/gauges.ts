@@ -33,7 +33,7 @@ export async function collectGauges(
     for (const [name, value] of known) if (value !== null) set(name, { system }, value);
     const snapshots = ledger.head().positions[system]?.snapshots ?? {};
     for (const [table, progress] of Object.entries(snapshots)) {
-      set('carrick_snapshot_done', { system, table }, parseSnapshot(progress).done ? 1 : 0);
+      set('carrick_snapshot_done', { system, table }, parseSnapshot(progress).loaded ? 1 : 0);
     }
   }
   for (const [entity, count] of Object.entries(counts.openConflicts)) {
@@ -73,9 +73,9 @@ export async function systemStatus(
     outboxDepth: outbox[system]?.depth ?? 0,
     outboxOldestSeconds: oldest === null ? null : age(oldest),
     trouble: one?.trouble ?? null,
-    snapshots: Object.entries(state?.snapshots ?? {}).map(([table, text]) => ({
-      table,
-      ...parseSnapshot(text),
-    })),
+    snapshots: Object.entries(state?.snapshots ?? {}).map(([table, text]) => {
+      const { rows, done } = parseSnapshot(text);
+      return { table, rows, done };
+    }),
   };
 }

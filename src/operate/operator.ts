@@ -9,6 +9,7 @@ import type { RecordId, RecordState } from '../model/record.ts';
 import { parkedEvent } from '../reconcile/row-event.ts';
 import type { Working } from '../reconcile/working.ts';
 import { endHold, OPERATOR, resolveAct, retryDelivery, truncatePage, unknown } from './acts.ts';
+import { type ReadRows, verifyPart } from './verify.ts';
 
 const HISTORY = 50;
 const PAGE = 1000;
@@ -42,7 +43,7 @@ function decide(
 export function createOperator(
   decisions: Decisions,
   status: () => Promise<Status>,
-  { alone }: { readonly alone: boolean },
+  { alone, read }: { readonly alone: boolean; readonly read: ReadRows },
 ): Operator {
   const { desk } = decisions.ledger;
   const parkedItem = async (id: number): Promise<Parked> => {
@@ -82,6 +83,7 @@ export function createOperator(
       if (alone) throw noDaemon();
       return resync(decisions, entity, system);
     },
+    verify: (entity, system, part) => verifyPart(decisions, read, { entity, system, part }),
   };
 }
 

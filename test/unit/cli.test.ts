@@ -329,6 +329,7 @@ function recordingOperator(calls: unknown[][]): Operator & AsyncDisposable {
       calls.push(['explain', entity, key]);
       return [explanation];
     },
+    verify: async () => ({ checked: 1, next: null, leftOut: 0, held: false, differences: [] }),
     resync: async (entity, system) => {
       calls.push(['resync', entity, system]);
       return [{ system: 'erp', table: 'customers', state: 'held' }];

@@ -58,6 +58,10 @@ function recordingOperator() {
       calls.push(['explain', entity, key]);
       throw new CarrickError('ledger.busy', 'retry', 'busy', 'again');
     },
+    async verify(entity, system, part) {
+      calls.push(['verify', entity, system, part]);
+      return { checked: 0, next: null, leftOut: 0, held: false, differences: [] };
+    },
     async resync(entity, system) {
       calls.push(['resync', entity, system]);
       return [{ system: system ?? 'crm', table: 'public.accounts', state: 'begun' }];
@@ -128,6 +132,7 @@ describe('the operator over HTTP', () => {
     expect(await client.resync('customer', null)).toEqual([
       { system: 'crm', table: 'public.accounts', state: 'begun' },
     ]);
+    await client.verify('customer', 'crm', { kind: 'keys', keys: ['7'] });
     expect(calls).toEqual([
       ['status'],
       ['conflicts', { state: 'open', entity: 'customer', limit: 5 }],
@@ -136,6 +141,7 @@ describe('the operator over HTTP', () => {
       ['resolve', 7, { values: { tier: null, city: 'Å' } }],
       ['explain', 'customer', '["a","b"]'],
       ['resync', 'customer', null],
+      ['verify', 'customer', 'crm', { kind: 'keys', keys: ['7'] }],
     ]);
   });
 
