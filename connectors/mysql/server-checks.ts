@@ -41,6 +41,7 @@ export async function checkBinlog(session: Session): Promise<Finding[]> {
     'binlog_row_image',
     'binlog_row_metadata',
     'binlog_row_value_options',
+    'binlog_order_commits',
     'binlog_expire_logs_seconds',
     'expire_logs_days',
     'lower_case_table_names',
@@ -65,12 +66,24 @@ export async function checkBinlog(session: Session): Promise<Finding[]> {
       ),
     );
   }
-  if ((get.get('binlog_row_value_options') ?? '') !== '') {
+  // Partial values apply to whole ones, which only full images have.
+  const partial = (get.get('binlog_row_value_options') ?? '') !== '';
+  if (partial && get.get('binlog_row_image') !== 'FULL') {
     findings.push(
       problem(
         'binlog_row_value_options',
-        'JSON columns are logged as partial updates, which cannot be read without the old value',
-        persist('binlog_row_value_options', "''"),
+        'JSON columns are logged as partial updates, without the values that they apply to',
+        persist('binlog_row_image', 'FULL'),
+      ),
+    );
+  }
+  if (get.get('binlog_order_commits') === 'OFF') {
+    findings.push(
+      problem(
+        'binlog_order_commits',
+        'rows may become visible later than rows that the log has behind them: a first load or a ' +
+          'check of tables can then miss changes',
+        persist('binlog_order_commits', 'ON'),
       ),
     );
   }

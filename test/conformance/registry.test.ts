@@ -6,6 +6,7 @@ import { drivers } from './drivers/all.ts';
 /** Names for a connector that has a driver under another one. */
 const ALIASES: Readonly<Record<string, string>> = {
   mysql: 'mariadb',
+  mariadb: 'mysql',
 };
 
 test('every connector of the registry has a driver', async () => {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -54,7 +54,9 @@ export function installedPostgres(): string | undefined {
   return newest === undefined ? undefined : join(root, newest, 'bin');
 }
 
-const templateName = (bin: string): string => `postgres${bin.replaceAll(/\W+/g, '-')}`;
+/** Short, since the path of a server's socket may have 107 bytes. */
+const templateName = (bin: string): string =>
+  `postgres-${createHash('sha256').update(bin).digest('hex').slice(0, 8)}`;
 
 async function initialise(bin: string, folder: string): Promise<void> {
   const password = join(folder, 'password');

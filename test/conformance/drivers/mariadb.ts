@@ -6,6 +6,7 @@ import { types } from './mariadb-types.ts';
 
 const IN_ORDER = 'InnoDB shows commits in the order of the log, before COMMIT returns';
 
+/** All but what MySQL has otherwise. */
 export const mariadb: Driver = {
   name: 'MariaDB',
   connector: 'mariadb',
