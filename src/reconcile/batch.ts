@@ -163,7 +163,13 @@ function introduce(
   if (echo !== null && ours !== null) {
     const record = recordById(w, ours.record);
     if (record === undefined) return;
-    if (record !== null && record.views[system]?.status !== 'linked') {
+    if (record?.views[system]?.status === 'linked') {
+      // Somebody made the same there meanwhile and renamed it: ours must not become another record.
+      const detail = `another row of ${system} became this record while this one was inserted`;
+      park(w, row, cells, { reason: 'duplicate', detail });
+      return;
+    }
+    if (record !== null) {
       setLink(w, linkOf(event, event.key), record.id);
       echo.take(ours);
       settleLinked(w, record, patch, ours, occasionOf(w, event));
