@@ -184,6 +184,8 @@ function checkRecord(state: State, record: RecordState, fail: Fail): void {
     const value = record.values[f] ?? null;
     if (value === null || !FOLLOWED.has(field.name)) continue;
     const write = outcome.history.find(`${entity.name}.${field.name}`, value);
+    // A row of ours that a person has to tell from its double may be taken up as it is stored.
+    if (write === null && outcome.diary.renumbered.has(whoOf(record))) continue;
     if (write === null) fail('invented', `nobody wrote ${field.name} ${value}`);
     else if (write.who !== whoOf(record)) {
       fail('crossed', `${field.name} ${value} of ${write.who} is in ${whoOf(record)}`);
@@ -231,7 +233,7 @@ const isRenumbered = ({ outcome }: State, { cells }: Extract<Parked, { kind: 'ro
 
 /**
  * A row that is soft-deleted, outside of `where`, or of a record that a person has to decide about
- * keeps its number: another row with it cannot be inserted.
+ * keeps its number and address: another row with one of them cannot be inserted.
  */
 function isTaken(
   state: State,
@@ -242,8 +244,15 @@ function isTaken(
   const system = state.outcome.systems.get(name);
   if (record === undefined || lens === undefined || system === undefined) return false;
   if (record.views[name]?.status === 'linked') return false;
-  const number = lens.table.columns[lens.columnsOf[0]?.[0] ?? -1] ?? '';
-  return system.visible(lens.table.name).some(({ cells }) => cells[number] === record.values[0]);
+  // It may have been shown or renamed since: the delivery waits for a person all the same.
+  if (state.outcome.diary.hidden.has(whoOf(record))) return true;
+  const match = entityOf(state, of).match.flat();
+  return system.visible(lens.table.name).some(({ cells }) =>
+    match.some((f) => {
+      const cell = cells[lens.table.columns[lens.columnsOf[f]?.[0] ?? -1] ?? ''] ?? null;
+      return cell !== null && cell.toLowerCase() === record.values[f]?.toLowerCase();
+    }),
+  );
 }
 
 /**
@@ -255,7 +264,14 @@ function checkNothingLost(state: State, fail: Fail): void {
   const { history, systems } = outcome;
   const covered = new Set<Write>();
   const cover = (write: Write | null): void => {
-    for (let at = write; at !== null && !covered.has(at); at = at.seen) covered.add(at);
+    const open = write === null ? [] : [write];
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      if (covered.has(at)) continue;
+      covered.add(at);
+      // Who saw one of two equal texts saw what the other says.
+      open.push(...history.all(at.field, at.value));
+      if (at.seen !== null) open.push(at.seen);
+    }
   };
   for (const system of systems.values()) {
     for (const table of system.tables.keys()) {

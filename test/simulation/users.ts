@@ -17,6 +17,8 @@ export interface Diary {
   readonly disturbed: Set<string>;
   readonly created: Map<string, string>;
   readonly renumbered: Set<string>;
+  /** Taken out of `where`, or soft-deleted, at some time. */
+  readonly hidden: Set<string>;
   readonly deletes: { readonly system: string; readonly who: string; readonly entity: string }[];
 }
 
@@ -28,6 +30,7 @@ export const openDiary = (): Diary => ({
   disturbed: new Set(),
   created: new Map(),
   renumbered: new Set(),
+  hidden: new Set(),
   deletes: [],
 });
 
@@ -88,6 +91,7 @@ function perform(
       if (!('is_vendor' in row.cells) || isParent(who)) return;
       const column = action.roll < 0.5 ? 'is_vendor' : 'active';
       session.update(table, at, { [column]: row.cells[column] === 'true' ? 'false' : 'true' });
+      notes.push(() => diary.hidden.add(who));
       disturb();
       return;
     }
