@@ -117,21 +117,25 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
   const shown = openShown();
   const reader = openReader(parts);
 
-  const progressOf = ({ name }: TableSpec): Progress => parseProgress(parts.progress()[name]);
-  const next = (): TableSpec | undefined =>
-    tables.find((table) => !parts.held(table) && !isLoaded(progressOf(table)));
+  const first = (waits: (progress: Progress) => boolean) => {
+    const now = parts.progress();
+    return tables
+      .values()
+      .filter((table) => !parts.held(table))
+      .map((table) => ({ table, before: parseProgress(now[table.name]) }))
+      .find(({ before }) => waits(before));
+  };
 
   return {
     get loaded() {
-      return !tables.some((table) => !parts.held(table) && isFirstLoad(progressOf(table)));
+      return first(isFirstLoad) === undefined;
     },
     pump() {
       if (failure !== null) throw failure;
       if (reading !== null || underWay) return;
-      const table = next();
-      if (table === undefined) return;
-      const before = progressOf(table);
-      const fresh = readingOf(table, before, fence);
+      const next = first((progress) => !isLoaded(progress));
+      if (next === undefined) return;
+      const fresh = readingOf(next.table, next.before, fence);
       fence += 2;
       reading = fresh;
       underWay = true;
