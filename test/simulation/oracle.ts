@@ -184,8 +184,9 @@ function checkRecord(state: State, record: RecordState, fail: Fail): void {
     const value = record.values[f] ?? null;
     if (value === null || !FOLLOWED.has(field.name)) continue;
     const write = outcome.history.find(`${entity.name}.${field.name}`, value);
-    // A row of ours that a person has to tell from its double may be taken up as it is stored.
-    if (write === null && outcome.diary.renumbered.has(whoOf(record))) continue;
+    // A row that comes back, or is left to a person as a double, is taken up as it is stored.
+    const { renumbered, hidden } = outcome.diary;
+    if (write === null && (renumbered.has(whoOf(record)) || hidden.has(whoOf(record)))) continue;
     if (write === null) fail('invented', `nobody wrote ${field.name} ${value}`);
     else if (write.who !== whoOf(record)) {
       fail('crossed', `${field.name} ${value} of ${write.who} is in ${whoOf(record)}`);
