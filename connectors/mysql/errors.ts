@@ -107,7 +107,9 @@ const meanings = new Map<number, Meaning>(
 export const DUPLICATE_ENTRY = 1062;
 
 /** Server error numbers of refused connections and logins; everything else there is the network. */
-const LOGIN = new Set([1044, 1045, 1049, 1130, 1251, 1396, 1698, 3118, 3955, 4151]);
+const LOGIN = new Set([1044, 1045, 1049, 1130, 1251, 1396, 1698, 3118, 3159, 3955, 4151]);
+/** The server takes encrypted connections alone. */
+const SECURE_TRANSPORT_REQUIRED = 3159;
 
 export interface Refusal {
   readonly errno: number;
@@ -133,7 +135,10 @@ export function asCarrickError(error: unknown, side: Side): CarrickError {
   const message = messageWithoutValues(error);
   const cause = withoutSql(error);
   if (LOGIN.has(errno)) {
-    const fix = 'Check user, password and database of the system, and that the account exists.';
+    const fix =
+      errno === SECURE_TRANSPORT_REQUIRED
+        ? 'Put ?ssl-mode=VERIFY_IDENTITY (or REQUIRED) behind the URL of the system.'
+        : 'Check user, password and database of the system, and that the account exists.';
     return halt(`${side}.denied`, message, fix, cause);
   }
   const meaning = meanings.get(errno);

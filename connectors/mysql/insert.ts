@@ -148,7 +148,8 @@ async function countedKeys(
     write.key.map((name) => {
       const place = write.columns.indexOf(name);
       if (place >= 0) return write.rows[at]!.values[place]!;
-      return String(BigInt(insertId) + BigInt(i * session.keyStep));
+      // The driver takes the number for a signed one.
+      return String(BigInt.asUintN(64, BigInt(insertId)) + BigInt(i * session.keyStep));
     }),
   );
 }

@@ -1,5 +1,5 @@
 import mysql from 'mysql2/promise';
-import type { MysqlOptions } from './config.ts';
+import { connectionOf, type MysqlOptions } from './config.ts';
 
 /** What a statement that writes says it did. */
 export interface Written {
@@ -26,7 +26,6 @@ export interface Session extends AsyncDisposable {
   run(sql: string, values?: readonly unknown[]): Promise<Written>;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
 /** Longer than any lock wait: a server that says nothing for so long is as good as gone. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 /** The server drops a session after this idle time, so a vanished host frees its locks. */
@@ -48,15 +47,9 @@ const PREAMBLE = [
 ];
 
 export async function openSession(options: MysqlOptions): Promise<Session> {
-  const { host, port, user, password } = options;
   // Without a default database: statements name it, and an account may have no right on it.
   const connection = await mysql.createConnection({
-    host,
-    port,
-    user,
-    password,
-    charset: 'utf8mb4',
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    ...connectionOf(options),
     supportBigNumbers: true,
     bigNumberStrings: true,
     rowsAsArray: true,

@@ -8,14 +8,13 @@ import type { RawConnection } from './binlog/dump.ts';
 import { type LogServer, logServer } from './binlog/server.ts';
 import { type LogStream, openStream } from './binlog/stream.ts';
 import { followTables } from './binlog/tables.ts';
-import type { MysqlOptions } from './config.ts';
+import { connectionOf, type MysqlOptions } from './config.ts';
 import { describeTables } from './describe.ts';
 import { asCarrickError } from './errors.ts';
 import { formatPosition, type LogPosition, parsePosition } from './position.ts';
 import { tableReader } from './read.ts';
 import { lazySession } from './session.ts';
 
-const CONNECT_TIMEOUT_MS = 10_000;
 const LAG_POLL_MS = 10_000;
 
 /** Reads the binary log of MySQL and MariaDB (see TYPES.md for values, position.ts for places). */
@@ -118,14 +117,8 @@ function lagMeter() {
 
 /** A connection to become a replica's, its id at the server, and statements on it. */
 async function replicaConnection(options: MysqlOptions) {
-  const { host, port, user, password } = options;
   const connection = mysql.createConnection({
-    host,
-    port,
-    user,
-    password,
-    charset: 'utf8mb4',
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    ...connectionOf(options),
     rowsAsArray: true,
     typeCast: (field) => field.string(),
     enableKeepAlive: true,

@@ -32,8 +32,8 @@ beforeAll(async () => {
   client = await mysqlClient(server.url);
   await makeEnd(client);
   await client.query(`CREATE DATABASE IF NOT EXISTS carrick;
-    CREATE TABLE IF NOT EXISTS carrick.carrick_mark (instance VARCHAR(40), lane VARCHAR(20), batch BIGINT,
-      PRIMARY KEY (instance, lane))`);
+    CREATE TABLE IF NOT EXISTS carrick.carrick_mark (
+      instance VARCHAR(40), lane VARCHAR(20), batch BIGINT, PRIMARY KEY (instance, lane))`);
 });
 afterAll(async () => {
   await client.end();

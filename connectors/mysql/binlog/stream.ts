@@ -1,6 +1,6 @@
 /** One reading of the log, from a position until it is closed or fails. */
 import { randomInt, randomUUID } from 'node:crypto';
-import { type CarrickError, retry } from '../../../src/errors.ts';
+import { type CarrickError, halt, retry } from '../../../src/errors.ts';
 import type { SourceBatch } from '../../../src/model/change.ts';
 import { asCarrickError } from '../errors.ts';
 import { formatPosition, type LogPosition, parseFile } from '../position.ts';
@@ -219,6 +219,7 @@ function refusal(errno: number, message: string, from: LogPosition): Error {
     return asCarrickError(Object.assign(new Error(message), { errno, code: 'ER' }), 'source');
   }
   if (GONE.test(message)) return lost(from, message);
+  if (/GTID_MODE/i.test(message)) return modeChanged(message, from);
   const code = DAMAGED.test(message) ? 'source.corrupt' : 'source.unreachable';
   return retry(
     code,
@@ -226,6 +227,14 @@ function refusal(errno: number, message: string, from: LogPosition): Error {
     'Reading is tried again. If it goes on, look into the error log of the server.',
   );
 }
+
+/** The server neither sends transactions without GTIDs when they are on, nor by GTID when off. */
+const modeChanged = (message: string, from: LogPosition): Error =>
+  halt(
+    'source.unsupported',
+    `The server's gtid_mode keeps its log from being read at ${formatPosition(from)}: ${message}`,
+    'SET GLOBAL gtid_mode = ON_PERMISSIVE until Carrick has read past the change, or resync.',
+  );
 
 const ended = (): CarrickError =>
   retry(
