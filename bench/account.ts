@@ -46,7 +46,8 @@ export const INSERT = {
     CONCAT('Unter den Linden ', seq % 400, ', Aufgang ', seq % 9), 'Frankfurt am Main',
     (seq % 100000) + 0.25, seq % 2 = 0, DATE '2020-01-01' + INTERVAL (seq % 2000) DAY,
     TIMESTAMP '2026-01-01 00:00:00.000001' + INTERVAL seq * 1000001 MICROSECOND, 0
-    FROM seq_${first}_to_${last}`,
+    FROM (SELECT CAST(seq AS SIGNED) + ${first - 1} AS seq
+      FROM seq_1_to_${last - first + 1}) AS numbers`,
 } as const;
 
 const NAMED = COLUMNS.filter((name) => !['id', 'last_contact'].includes(name));

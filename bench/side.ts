@@ -152,7 +152,7 @@ export async function untilVisible(side: Side, id: number, rev: number): Promise
   }
 }
 
-/** The same text for the same rows in every database. */
+/** The same text for the same rows in every database; ids from 1 on. */
 export async function tally(side: Side): Promise<string> {
   const lengths = ['account_no', 'name', 'email', 'phone', 'street', 'city']
     .map((name) => `char_length(${name})`)

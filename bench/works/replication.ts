@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startMariadb, startPostgres, type TestServer } from '../../test/support/index.ts';
 import type { Bench, Contender, Figure, Goal, Sizes } from '../bench.ts';
 import { prepareDaemon } from '../daemon.ts';
+import { buildDebezium, type Debezium, prepareDebezium } from '../debezium.ts';
 import { subscribe } from '../native.ts';
-import { mustAgree, openSide, type Side, untilVisible } from '../side.ts';
+import { ask, mustAgree, openSide, type Side, untilVisible } from '../side.ts';
 
 type Product = 'postgres' | 'mariadb';
 const PRODUCTS = {
@@ -24,12 +26,17 @@ const COMMON = [
   'Only one side is written to; the mapping is two-way all the same, and Carrick reads both logs.',
 ];
 
+const DEBEZIUM = [
+  'Debezium runs with Java defaults, its engine and sink in one process without Kafka; its sink ' +
+    'writes blindly (upsert) and one-way.',
+];
+
 export const oneWay: readonly Bench[] = [
   bench('postgres', 'postgres', [
     'Native replication keeps neither links nor views, and detects no conflict.',
   ]),
-  bench('postgres', 'mariadb', []),
-  bench('mariadb', 'postgres', []),
+  bench('postgres', 'mariadb', DEBEZIUM),
+  bench('mariadb', 'postgres', DEBEZIUM),
 ];
 
 function bench(from: Product, to: Product, leavesOut: readonly string[]): Bench {
@@ -43,8 +50,12 @@ function bench(from: Product, to: Product, leavesOut: readonly string[]): Bench 
       const contenders = [carrick(source, target, sizes.replicated)];
       if (native) contenders.push(nativeReplication(source, target, sizes.replicated));
       const way = `${PRODUCTS[from].name} → ${PRODUCTS[to].name}`;
-      const absent = native ? [] : ['Debezium with its JDBC sink: no driver for it yet'];
-      return { figures: figuresOf(way, sizes.replicated), contenders, absent };
+      const figures = figuresOf(way, sizes.replicated);
+      if (native) return { figures, contenders };
+      const debezium = await buildDebezium();
+      if ('absent' in debezium) return { figures, contenders, absent: [debezium.absent] };
+      contenders.push(jdbcSink(debezium.classPath, source, target, sizes.replicated));
+      return { figures, contenders };
     },
   };
 }
@@ -55,10 +66,16 @@ function figuresOf(way: string, { bulk, singles }: Sizes['replicated']): Figure[
     'Debezium + JDBC': { atLeast: 5 },
   });
   const [rows, transactions] = [bulk.toLocaleString('en'), singles.toLocaleString('en')];
-  return [
+  const peak: Figure = {
+    ...{ key: 'peak', work: `${way}, peak memory of the former`, unit: 'MiB' },
+    goals: { 'Debezium + JDBC': { atMost: 0.25 } },
+    limit: 200,
+  };
+  const rates = [
     { key: 'bulk', work: `${way}, one transaction of ${rows} inserts`, goals: goals(1) },
     { key: 'singles', work: `${way}, backlog of ${transactions} updates`, goals: goals(3) },
-  ].map((figure) => ({ ...figure, unit: 'rows/s' }));
+  ].map((figure): Figure => ({ ...figure, unit: 'rows/s' }));
+  return [...rates, peak];
 }
 
 /** The last row of a load is the last that a follower in log order brings. */
@@ -85,12 +102,13 @@ function carrick(
       const bulkRate = await timed(erp, bulk, 0, bulk);
       await mustAgree(crm, erp);
       await daemon.drained();
+      const peak = daemon.peakMiB();
       await daemon.stop();
       await crm.update(1, singles, 1);
       daemon.start();
       const singlesRate = await timed(erp, singles, 1, singles);
       await mustAgree(crm, erp);
-      return { bulk: bulkRate, singles: singlesRate };
+      return { bulk: bulkRate, singles: singlesRate, peak };
     },
   };
 }
@@ -119,4 +137,45 @@ function nativeReplication(
       return { bulk: bulkRate, singles: singlesRate };
     },
   };
+}
+
+function jdbcSink(
+  classPath: string,
+  source: TestServer,
+  target: TestServer,
+  { bulk, singles }: Sizes['replicated'],
+): Contender {
+  return {
+    name: 'Debezium + JDBC',
+    async run() {
+      await using crm = await openSide(source);
+      await using erp = await openSide(target);
+      await using debezium = await prepareDebezium(classPath, crm, erp);
+      debezium.start();
+      await untilFollowed(crm, erp, debezium);
+      await crm.insert(1, bulk);
+      const bulkRate = await timed(erp, bulk, 0, bulk);
+      await mustAgree(crm, erp);
+      // Its offsets reach their file after the rows reach the target.
+      await sleep(2000);
+      const peak = debezium.peakMiB();
+      await debezium.stop();
+      await crm.update(1, singles, 1);
+      debezium.start();
+      const singlesRate = await timed(erp, singles, 1, singles);
+      await mustAgree(crm, erp);
+      return { bulk: bulkRate, singles: singlesRate, peak };
+    },
+  };
+}
+
+/** What was committed before it followed the log does not come; rows below 1 do not count. */
+async function untilFollowed(from: Side, to: Side, debezium: Debezium): Promise<void> {
+  for (let id = 0; id > -120; id--) {
+    debezium.peakMiB();
+    await from.insert(id, id);
+    await sleep(500);
+    if ((await ask(to, 'select max(id) from accounts')) !== null) return;
+  }
+  throw new Error('Debezium does not follow the log');
 }

@@ -10,8 +10,8 @@ const CONFLICTS = 0.01;
 export const twoWay: Bench = {
   name: 'two-way',
   leavesOut: [
-    'Both are backlogs of single-row updates between two PostgreSQL servers, timed from the start ' +
-      'of the daemon until both sides hold the same.',
+    'Both are backlogs of single-row updates between two PostgreSQL servers, timed from the ' +
+      'start of the daemon until both sides hold the same.',
     'Two-way: each side changes half of the rows, and 1 % of the rows are changed by both; a ' +
       'policy decides each conflict, and the journal keeps it.',
   ],
