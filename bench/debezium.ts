@@ -19,9 +19,8 @@ export async function buildDebezium(): Promise<Built> {
     await promisify(execFile)('mvn', ['-q', '-B', ...goals], { cwd: PROJECT, timeout: 900_000 });
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    return {
-      absent: `Debezium: ${missing ? 'Maven is not installed' : 'Maven could not build its driver'}`,
-    };
+    const why = missing ? 'Maven is not installed' : 'Maven could not build its driver';
+    return { absent: `Debezium: ${why}` };
   }
   return { classPath: ['classes', 'lib/*'].map((part) => join(PROJECT, 'target', part)).join(':') };
 }

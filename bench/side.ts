@@ -160,7 +160,7 @@ export async function tally(side: Side): Promise<string> {
   return `${await ask(
     side,
     `select concat(count(*), ' ', sum(rev), ' ', sum(credit_limit), ' ',
-    sum(${lengths})) from accounts`,
+    sum(${lengths})) from accounts where id > 0`,
   )}`;
 }
 
