@@ -6,8 +6,9 @@ import { queryRows, quotedTable } from './session.ts';
 type NeededTable = Needs['tables'][number];
 
 /**
- * Columns whose old values come with updates and deletes (`f`: all), and the rights that the role
- * lacks on the table `$1`; `$2` are the rights it needs.
+ * Of the table `$1`: the columns whose old values come with updates and deletes (`f`: all), those
+ * in the publication `$3` (PostgreSQL 15 and later tell), and which of the rights `$2` the role
+ * lacks.
  */
 const TABLE_SQL = `
   select c.relreplident as identity,
@@ -16,6 +17,10 @@ const TABLE_SQL = `
       where i.indrelid = c.oid
         and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)
     )) as identity_columns,
+    array_to_json(array(select jsonb_array_elements_text(to_jsonb(t) -> 'attnames')
+      from pg_publication_tables t join pg_namespace n on n.nspname = t.schemaname
+      where t.pubname = $3 and n.oid = c.relnamespace and t.tablename = c.relname
+    )) as published,
     array_to_json(array(select p from unnest($2::text[]) p where not has_table_privilege(c.oid, p)
       union all select 'use its schema' where not has_schema_privilege(c.relnamespace, 'usage')
     )) as lacking
@@ -25,18 +30,20 @@ interface TableRow {
   readonly identity: string;
   /** JSON arrays of names. */
   readonly identity_columns: string;
+  readonly published: string;
   readonly lacking: string;
 }
 
 /** What is wrong with one table of the mapping. */
-export async function checkTable(pool: Pool, table: NeededTable): Promise<Finding[]> {
+export async function checkTable(pool: Pool, name: string, table: NeededTable): Promise<Finding[]> {
   const [described] = await describeTables(pool, [table.name]);
   if (described === undefined) {
     const message = `there is no table ${table.name}`;
     return [problem('postgres.table', message, 'Correct `table` in the mapping.')];
   }
   const rights = table.written ? ['select', 'insert', 'update', 'delete'] : ['select'];
-  const [row] = await queryRows<TableRow>(pool, TABLE_SQL, [quotedTable(table.name), rights]);
+  const asked = [quotedTable(table.name), rights, name];
+  const [row] = await queryRows<TableRow>(pool, TABLE_SQL, asked);
   const lacking = JSON.parse(row?.lacking ?? '[]') as string[];
   const missing = lacking.map((right) =>
     problem(
@@ -45,17 +52,22 @@ export async function checkTable(pool: Pool, table: NeededTable): Promise<Findin
       'Run what `carrick setup --print` prints as a superuser.',
     ),
   );
-  return [...checkColumns(table, described), ...checkIdentity(table, row), ...missing];
+  const published = JSON.parse(row?.published ?? '[]') as string[];
+  return [...checkColumns(table, described, published), ...checkIdentity(table, row), ...missing];
 }
 
-function checkColumns(table: NeededTable, { columns }: PostgresTable): Finding[] {
+function checkColumns(
+  table: NeededTable,
+  { columns }: PostgresTable,
+  published: readonly string[],
+): Finding[] {
   return table.columns.flatMap((name): Finding[] => {
     const column = columns.find((candidate) => candidate.name === name);
     if (column === undefined) {
       const message = `table ${table.name} has no column ${name}`;
       return [problem('postgres.columns', message, 'Correct the column in the mapping.')];
     }
-    if (!column.generated) return [];
+    if (!column.generated || published.includes(name)) return [];
     return [
       {
         outcome: 'note',

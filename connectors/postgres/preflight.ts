@@ -168,7 +168,7 @@ export async function preflight(pool: Pool, name: string, needs: Needs): Promise
     );
   }
   for (const table of needs.tables) {
-    findings.push(...(await checked('postgres.table', () => checkTable(pool, table))));
+    findings.push(...(await checked('postgres.table', () => checkTable(pool, name, table))));
   }
   return findings;
 }

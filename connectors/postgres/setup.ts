@@ -51,6 +51,13 @@ function steps(name: string, needs: Needs): Step[] {
       done: `exists (select from pg_publication where pubname = '${name}' and pubviaroot)`,
       sql: `alter publication ${publication} set (publish_via_partition_root = true)`,
     },
+    {
+      title: `made publication ${name} publish stored computed columns`,
+      // Since PostgreSQL 18; before it the log never has them, and virtual ones are in none.
+      done: `current_setting('server_version_num')::int < 180000 or exists
+  (select from pg_publication p where pubname = '${name}' and to_jsonb(p) ->> 'pubgencols' = 's')`,
+      sql: `alter publication ${publication} set (publish_generated_columns = stored)`,
+    },
     ...tables.map((table) => ({
       title: `added ${table} to publication ${name}`,
       done: isPublished(name, table),
@@ -59,9 +66,21 @@ function steps(name: string, needs: Needs): Step[] {
     {
       title: `created replication slot ${name}`,
       done: `exists (select from pg_replication_slots where slot_name = '${name}')`,
-      sql: `select pg_create_logical_replication_slot('${name}', 'pgoutput')`,
+      sql: createSlot(name),
     },
   ];
+}
+
+/** From PostgreSQL 17 on a standby may keep a copy of the slot, to go on with after a failover. */
+function createSlot(name: string): string {
+  const create = `select pg_create_logical_replication_slot('${name}', 'pgoutput'`;
+  return `do $slot$ begin
+if current_setting('server_version_num')::int < 170000 then
+execute $sql$ ${create}) $sql$;
+else
+execute $sql$ ${create}, failover => true) $sql$;
+end if;
+end $slot$`;
 }
 
 export function isPublished(publication: string, tableText: string): string {
@@ -102,10 +121,9 @@ export function setupScript(name: string, role: string, needs: Needs): string[] 
 }
 
 function guarded({ done, sql }: Step): string {
-  const statement = sql.startsWith('select ') ? sql.replace(/^select/, 'perform') : sql;
   return `do $$ begin
-if not ${done} then
-${statement};
+if not (${done}) then
+${sql};
 end if;
 end $$`;
 }
