@@ -106,7 +106,7 @@ describe.skipIf(!isMysql)(isMysql ? 'MySQL' : `MySQL (${reason})`, () => {
       const ca = join(server.dataDir!, 'ca.pem');
       expect(readFileSync(ca, 'utf8')).toContain('CERTIFICATE');
       expect(await cipher(urlOf('verified', `?ssl-mode=VERIFY_CA&ssl-ca=${ca}`))).toMatch(/^TLS/);
-      // The certificate that the server made for itself is of no known authority, nor for this host.
+      // What the server made for itself is of no known authority, and not for this host.
       await expect(cipher(urlOf('verified', '?ssl-mode=VERIFY_CA'))).rejects.toThrow(/certificate/);
       const identity = `?ssl-mode=VERIFY_IDENTITY&ssl-ca=${ca}`;
       await expect(cipher(urlOf('verified', identity))).rejects.toThrow();
@@ -134,7 +134,7 @@ describe.skipIf(!isMysql)(isMysql ? 'MySQL' : `MySQL (${reason})`, () => {
     const goods = table('goods', ['id'], ['id']);
     beforeEach(() => client.query('CREATE TABLE goods (id INT PRIMARY KEY)'));
 
-    test('with a tag, and of several servers, are names of transactions and positions', async () => {
+    test('with a tag, and of several servers, name transactions and positions', async () => {
       await using source = await sourceOn(server, [goods, endTable]);
       const from = await source.start();
       await client.query(`SET gtid_next = 'AUTOMATIC:carrick_test'; INSERT INTO goods VALUES (1);
@@ -200,7 +200,8 @@ describe.skipIf(!isMysql)(isMysql ? 'MySQL' : `MySQL (${reason})`, () => {
       `SET binlog_row_value_options = PARTIAL_JSON;
       INSERT INTO docs VALUES (1, '{"k": 1}', '${document.replaceAll('\\', '\\\\')}', 'n'),
         (2, '[1, 2, 3]', NULL, 'n');
-      UPDATE docs SET doc = JSON_SET(doc, '$.a.b[2]."x.y \\\\"q\\\\""', 'new', '$.n', 2.50) WHERE id = 1;
+      UPDATE docs
+        SET doc = JSON_SET(doc, '$.a.b[2]."x.y \\\\"q\\\\""', 'new', '$.n', 2.50) WHERE id = 1;
       UPDATE docs SET doc = JSON_REMOVE(doc, '$.gone', '$.a.b[0]') WHERE id = 1;
       UPDATE docs SET doc = JSON_ARRAY_INSERT(doc, '$.a.b[0]', 'first') WHERE id = 1;
       UPDATE docs SET other = JSON_SET(other, '$.k', 2), note = 'm' WHERE id = 1;
