@@ -1,4 +1,4 @@
-/** A mapping that grows on a running installation: only what is new is read, and nothing is lost. */
+/** A mapping grows on a running installation: only what is new is read, and nothing is lost. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openInstallation, type Servers, type Sql, startServers, until } from './installation.ts';
 

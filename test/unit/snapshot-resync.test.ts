@@ -112,7 +112,7 @@ describe('a resync', () => {
     expect(isLoaded(w.progress())).toBe(true);
   });
 
-  test('goes on where it was after a restart, and asks again for what it no longer knows', async () => {
+  test('goes on where it was after a restart, and asks for what it has forgotten', async () => {
     const w = world(['a', 'b', 'c', 'd'], ['a', 'b', 'x']);
     w.set(resync());
     await w.step(w.open());
