@@ -18,6 +18,7 @@ import { CarrickError } from './errors.ts';
 import type { Mark, SourceBatch, Transaction } from './model/change.ts';
 import type { Position } from './model/position.ts';
 import type { Report } from './observe/report.ts';
+import { indexSending } from './reconcile/echo.ts';
 import { chunkEvents, parkedEvent, type Routes, rowEvents } from './reconcile/row-event.ts';
 
 /** One system as the pipeline sees it. */
@@ -252,7 +253,7 @@ function echoReader({ instance, decisions }: PipelineParts, system: string): Ech
     if (last !== null) decisions.generated.delete(echoName(system, last.batch));
     const keys = decisions.generated.get(echoName(system, batch)) ?? new Map();
     const entries = await decisions.ledger.sent(system, batch, MAX_BATCH_ENTRIES);
-    last = { batch, entries, keys, shown: new Set() };
+    last = { batch, sending: indexSending(entries), keys, shown: new Set() };
     return last;
   };
 }

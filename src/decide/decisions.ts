@@ -9,6 +9,7 @@ import type {
   SourceState,
 } from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
+import { generatedText } from '../reconcile/echo.ts';
 import type { FloodCounts } from '../reconcile/flood.ts';
 import {
   identityChanges,
@@ -120,7 +121,10 @@ export function openDecisions(
       }
       ground.floods = pass.floods;
       for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
-      for (const { system } of [...pass.added, ...release]) bells.get(system)?.ring();
+      // Entries of a transaction that is still open cannot be sent yet.
+      const some = units.some(({ complete }) => complete);
+      const sendable = some ? [...pass.added, ...release] : release;
+      for (const { system } of sendable) bells.get(system)?.ring();
       // What an open transaction put into the outbox may be sent once it is complete.
       if (opened) for (const one of bells.values()) one.ring();
       noteAwaited(awaited, w);
@@ -161,6 +165,17 @@ function changesOf(
   };
 }
 
+/** The records of rows that our inserts made, and at the end of those that did not show. */
+function echoedRecords({ echo, events, complete }: Unit): RecordId[] {
+  if (echo === null) return [];
+  const made = events.flatMap(({ entity, key }) => {
+    return echo.keys.get(generatedText(entity.name, key)) ?? [];
+  });
+  if (!complete || made.length + echo.shown.size >= echo.sending.entries.length) return made;
+  const left = echo.sending.entries.filter(({ seq }) => !echo.shown.has(seq));
+  return [...made, ...left.map(({ record }) => record)];
+}
+
 /** Runs the pass until it has seen everything that it asks for. */
 async function settled(
   ledger: Ledger,
@@ -188,7 +203,7 @@ async function preload(ledger: Ledger, loaded: Loaded, units: readonly Unit[]): 
       key: event.oldKey,
     })),
   );
-  const records = units.flatMap((unit) => unit.echo?.entries.map((entry) => entry.record) ?? []);
+  const records = units.flatMap(echoedRecords);
   if (links.length === 0 && records.length === 0) return;
   const query = { links, parkedRows: links, records };
   remember(loaded, query, await ledger.find(query));

@@ -4,6 +4,7 @@ import { type Delivery, groupWrites, parentsOf, plan } from '../deliver/plan.ts'
 import { halt } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { rowKey } from '../model/value.ts';
+import { generatedText } from '../reconcile/echo.ts';
 import type { Decisions } from './decisions.ts';
 import { refusalText } from './pass.ts';
 import { stoppedEntities } from './tables.ts';
@@ -122,7 +123,7 @@ const withoutEntry = (record: RecordState, entry: OutboxEntry): RecordState => {
 
 export interface Applied {
   readonly outcomes: ReadonlyMap<Delivery, Outcome>;
-  /** Row keys that the target gave, by entity name, NUL and key. */
+  /** Row keys that the target gave, by `generatedText`. */
   readonly generated: ReadonlyMap<string, RecordId>;
 }
 
@@ -145,7 +146,7 @@ export async function apply(
     for (const group of groupWrites(deliveries, keyOf)) {
       await writeGroup(transaction, group, outcomes, (delivery, key) => {
         keys.set(delivery.record.id, key);
-        generated.set(`${delivery.entity.name}\u0000${key}`, delivery.record.id);
+        generated.set(generatedText(delivery.entity.name, key), delivery.record.id);
       });
     }
   };

@@ -4,7 +4,7 @@ import { enqueue } from '../deliver/queue.ts';
 import type { RecordId } from '../model/record.ts';
 import type { Micros } from '../model/value.ts';
 import { decideRows } from '../reconcile/batch.ts';
-import { type Echo, openEcho } from '../reconcile/echo.ts';
+import { type Echo, openEcho, type Sending } from '../reconcile/echo.ts';
 import { type FloodCounts, floodGauge } from '../reconcile/flood.ts';
 import type { RowEvent } from '../reconcile/row-event.ts';
 import { storedAlready } from '../reconcile/view.ts';
@@ -40,7 +40,8 @@ export interface Unit {
 /** One object for all parts of one apply transaction. */
 export interface EchoOf {
   readonly batch: number;
-  readonly entries: readonly OutboxEntry[];
+  readonly sending: Sending;
+  /** Row keys that the target gave; see `generatedText`. */
   readonly keys: ReadonlyMap<string, RecordId>;
   /** Seqs that committed parts have shown. */
   readonly shown: Set<number>;
@@ -113,7 +114,7 @@ function dropRefusals({ w, ground }: Pass): void {
 const shownBefore = (of: EchoOf, pass: Pass): ReadonlySet<number> => pass.shown.get(of) ?? of.shown;
 
 const echoFor = (of: EchoOf, pass: Pass): Echo =>
-  openEcho(of.entries, of.keys, shownBefore(of, pass));
+  openEcho(of.sending, of.keys, shownBefore(of, pass));
 
 /**
  * The end of our own transaction, or of a part. Deliveries that showed are confirmed; at the last
@@ -126,7 +127,7 @@ function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, Ou
   const again = new Map<RecordId, OutboxEntry>();
   if (of === null) return again;
   const before = shownBefore(of, pass);
-  for (const entry of of.entries) {
+  for (const entry of of.sending.entries) {
     const shown = echo.taken.has(entry.seq);
     if (shown && !before.has(entry.seq)) {
       pass.removed.push(entry.seq);

@@ -18,32 +18,53 @@ export interface Echo {
   readonly taken: Set<number>;
 }
 
+/** What one batch put on its way, made ready once for all parts of its echo. */
+export interface Sending {
+  readonly entries: readonly OutboxEntry[];
+  readonly byRecord: ReadonlyMap<RecordId, OutboxEntry>;
+  inserts(entity: Entity): InsertIndex;
+}
+
+export function indexSending(entries: readonly OutboxEntry[]): Sending {
+  const indexes = new Map<string, InsertIndex>();
+  return {
+    entries,
+    byRecord: new Map(entries.map((entry) => [entry.record, entry])),
+    inserts(entity) {
+      const index = indexes.get(entity.name) ?? indexInserts(entity, entries);
+      indexes.set(entity.name, index);
+      return index;
+    },
+  };
+}
+
+/** As appliers tell generated keys, and echoes look them up. */
+export const generatedText = (entity: string, key: string): string => `${entity}\u0000${key}`;
+
 /**
  * `keys` knows the generated keys of this batch where the applier is still the one that got them;
  * after a crash an insert is recognized by what was sent: match tuple, or all written values.
  * `taken` holds what earlier parts of the same transaction have shown.
  */
 export function openEcho(
-  entries: readonly OutboxEntry[],
+  sending: Sending,
   keys: ReadonlyMap<string, RecordId>,
   taken: ReadonlySet<number>,
 ): Echo {
-  const byRecord = new Map(entries.map((entry) => [entry.record, entry]));
+  const { byRecord } = sending;
   const now = new Set(taken);
   const free = (entry: OutboxEntry | undefined): entry is OutboxEntry =>
     entry !== undefined && entry.sent?.op === 'insert' && !now.has(entry.seq);
-  const indexes = new Map<string, InsertIndex>();
   return {
     byRecord,
     taken: now,
     take: (entry) => void now.add(entry.seq),
     insertedBy(patch) {
       const { entity } = patch;
-      const record = keys.get(`${entity.name}\u0000${patch.key}`);
+      const record = keys.get(generatedText(entity.name, patch.key));
       const known = record === undefined ? undefined : byRecord.get(record);
       if (free(known)) return known;
-      const index = indexes.get(entity.name) ?? indexInserts(entity, entries);
-      indexes.set(entity.name, index);
+      const index = sending.inserts(entity);
       for (const text of identityTexts(entity, patch.values)) {
         const entry = index.byIdentity.get(text);
         if (free(entry)) return entry;

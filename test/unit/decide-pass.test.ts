@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { OutboxEntry } from '../../src/contract/ledger.ts';
 import { type EchoOf, type Ground, runPass, type Unit } from '../../src/decide/pass.ts';
 import type { RecordState } from '../../src/model/record.ts';
+import { indexSending } from '../../src/reconcile/echo.ts';
 import { nothingLoaded } from '../../src/reconcile/working.ts';
 import { entityOf } from '../support/entity.ts';
 
@@ -46,7 +47,12 @@ const entry: OutboxEntry = {
 
 const ground = (already: readonly number[], attempts = 0): [Ground, Unit] => {
   const sent = { ...entry, attempts };
-  const echo: EchoOf = { batch: 2, entries: [sent], keys: new Map(), shown: new Set() };
+  const echo: EchoOf = {
+    batch: 2,
+    sending: indexSending([sent]),
+    keys: new Map(),
+    shown: new Set(),
+  };
   const unit: Unit = {
     system: 'erp',
     transaction: 'mark',

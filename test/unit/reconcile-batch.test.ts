@@ -6,7 +6,7 @@ import type { Change, TableSpec, Transaction } from '../../src/model/change.ts';
 import { RECORD_UNIT, type RecordState } from '../../src/model/record.ts';
 import type { Cell } from '../../src/model/value.ts';
 import { decideRows } from '../../src/reconcile/batch.ts';
-import { openEcho } from '../../src/reconcile/echo.ts';
+import { indexSending, openEcho } from '../../src/reconcile/echo.ts';
 import { floodGauge } from '../../src/reconcile/flood.ts';
 import { identityOf } from '../../src/reconcile/identity.ts';
 import { type Route, type RowEvent, rowEvents } from '../../src/reconcile/row-event.ts';
@@ -51,7 +51,10 @@ function decide(
   const loaded = nothingLoaded();
   for (let pass = 0; pass < 10; pass++) {
     const w = startWorking(loaded, { record: 50, case: 100, seq: 1 });
-    const open = echo === null ? null : openEcho(echo.entries, echo.keys ?? new Map(), new Set());
+    const open =
+      echo === null
+        ? null
+        : openEcho(indexSending(echo.entries), echo.keys ?? new Map(), new Set());
     decideRows(
       w,
       events,
