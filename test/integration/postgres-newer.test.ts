@@ -28,7 +28,8 @@ test('stored computed columns are in the log, virtual ones are not', async (cont
   await using it = await install(
     server,
     `create table computed (id int primary key, n int,
-       twice int generated always as (n * 2) stored, thrice int generated always as (n * 3) virtual)`,
+       twice int generated always as (n * 2) stored,
+       thrice int generated always as (n * 3) virtual)`,
     [computed],
   );
   const findings = (await it.system.preflight(it.needs)).filter(

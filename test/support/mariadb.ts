@@ -10,8 +10,10 @@ import { copyOfTemplate, prepareTemplate } from './template.ts';
 
 const PASSWORD = 'mariadb';
 const VARIABLES = ['ERP_URL', 'MARIADB_URL', 'MYSQL_URL'] as const;
-const SERVER = '/usr/sbin/mariadbd';
-const INSTALLER = '/usr/bin/mariadb-install-db';
+/** `CARRICK_MARIADB_BASEDIR` names the folder of another MariaDB than the machine's. */
+const BASE = process.env.CARRICK_MARIADB_BASEDIR || '/usr';
+const SERVER = join(BASE, 'sbin/mariadbd');
+const INSTALLER = join(BASE, 'bin/mariadb-install-db');
 const TEMPLATE = 'mariadb';
 
 export interface MariadbOptions {
@@ -80,7 +82,8 @@ CREATE DATABASE app;
   );
   const data = `--datadir=${join(folder, 'data')}`;
   const options = ['--skip-name-resolve', '--skip-test-db', `--extra-file=${accounts}`];
-  await runTool([INSTALLER, '--no-defaults', data, ...options, ...STORAGE], folder);
+  const base = `--basedir=${BASE}`;
+  await runTool([INSTALLER, '--no-defaults', base, data, ...options, ...STORAGE], folder);
 }
 
 function engine(options: MariadbOptions, serverId: number): Engine {
@@ -110,7 +113,7 @@ function engine(options: MariadbOptions, serverId: number): Engine {
         ...options.settings,
       };
       const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-      return [SERVER, '--no-defaults', ...STORAGE, ...flags];
+      return [SERVER, '--no-defaults', `--basedir=${BASE}`, ...STORAGE, ...flags];
     },
     url: (port) => `mysql://admin:${PASSWORD}@127.0.0.1:${port}/app`,
     probe: async (url) => {

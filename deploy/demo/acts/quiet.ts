@@ -5,6 +5,10 @@ const STILL_SECONDS = 8;
 /** PostgreSQL's sessions report their counts up to ten seconds late. */
 const PATIENCE_SECONDS = 60;
 
+const MARIADB_COUNTERS = `'Handler_write', 'Handler_update', 'Handler_delete'`;
+/** MySQL's handlers count the rows of SHOW STATUS itself. */
+const MYSQL_COUNTERS = `'Innodb_rows_inserted', 'Innodb_rows_updated', 'Innodb_rows_deleted'`;
+
 /** Users have stopped writing: so must Carrick. The servers' own counters of row changes tell. */
 export async function quiet(stage: Stage): Promise<void> {
   const { say } = stage;
@@ -29,10 +33,11 @@ async function rowChanges(stage: Stage): Promise<{ crm: number; erp: number | nu
   );
   // These count for the whole server: where others use it too, they tell nothing.
   if (stage.servers.erp.replacedBy !== undefined) return { crm: Number(counted?.n), erp: null };
-  const rows = await erp.sql(
-    `SHOW GLOBAL STATUS
-     WHERE Variable_name IN ('Handler_write', 'Handler_update', 'Handler_delete')`,
+  const [{ product } = {}] = await erp.sql(
+    `SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'MySQL') AS product`,
   );
+  const names = product === 'MySQL' ? MYSQL_COUNTERS : MARIADB_COUNTERS;
+  const rows = await erp.sql(`SHOW GLOBAL STATUS WHERE Variable_name IN (${names})`);
   const sum = rows.reduce((n, { Value }) => n + Number(Value), 0);
   return { crm: Number(counted?.n), erp: sum };
 }
