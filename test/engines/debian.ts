@@ -59,7 +59,13 @@ function prepareApt(dir: string, debs: string): (command: string[]) => Promise<u
     'Acquire::Check-Valid-Until': 'false',
   };
   const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
-  return (command) => run('apt-get', ['-q', ...options, ...command], { maxBuffer: 2 ** 26 });
+  return (command) =>
+    run('apt-get', ['-q', ...options, ...command], { maxBuffer: 2 ** 26 }).catch(
+      ({ stderr, message }: { stderr?: string; message: string }) => {
+        const [complaint = message] = stderr?.split('\n').filter((line) => /^E:/.test(line)) ?? [];
+        throw new Error(`apt-get ${command[0]}: ${complaint}`);
+      },
+    );
 }
 
 /**

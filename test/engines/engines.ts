@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { account } from '../support/account.ts';
 import { starter, unpacked } from './debian.ts';
 
 export interface EngineKind {
@@ -72,7 +73,13 @@ export interface Engine {
 export async function obtain(cache: string, kind: EngineKind): Promise<Engine> {
   const folder = await unpacked(cache, kind.debianPackages);
   const variables = kind.prepare(folder);
-  const { stdout } = await promisify(execFile)(kind.program(folder), ['--version']);
+  const asked = promisify(execFile)(kind.program(folder), ['--version'], { ...account() });
+  const { stdout } = await asked.catch(({ message }: Error) => {
+    throw new Error(
+      `${message}; where the account that servers run as may not enter ${cache}, name another ` +
+        'folder in CARRICK_ENGINES',
+    );
+  });
   const version = /\d+\.\d+(\.\d+)?/.exec(stdout)?.[0] ?? 'of unknown version';
   return { version, variables };
 }
