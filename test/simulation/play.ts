@@ -74,8 +74,16 @@ async function drive(world: World): Promise<void> {
     if (next !== undefined && random.chance(eager)) {
       if (userTurn(world, next)) users.shift();
       if (users.length === 0) figures.stopped = logged(world);
-    } else if (!(random.chance(0.03) && scheduler.tick()) && !scheduler.step()) {
-      if (!scheduler.tick()) throw new Violation('stuck', 'nothing will ever happen again');
+    } else if (
+      !(random.chance(0.03) && scheduler.tick()) &&
+      !scheduler.step() &&
+      !scheduler.tick()
+    ) {
+      // What a fault just ended may still be on its way to its next call, or to its end.
+      await settled();
+      if (world.running && !scheduler.step() && !scheduler.tick()) {
+        throw new Violation('stuck', 'nothing will ever happen again');
+      }
     }
     const now = users.length + faults.length > 0 ? '' : fingerprint(world);
     if (now !== '' && now === last) continue;
