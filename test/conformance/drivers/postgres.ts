@@ -78,6 +78,9 @@ async function hide(admin: User, author: User): Promise<AsyncDisposable> {
   await author.run('set synchronous_commit = on');
   await admin.run('select pg_reload_conf()');
   await shown('nobody');
+  // Commits wait only once the checkpointer has read the setting too: it does before these.
+  await admin.run('checkpoint');
+  await admin.run('checkpoint');
   return {
     async [Symbol.asyncDispose]() {
       await admin.run('alter system reset synchronous_standby_names');
