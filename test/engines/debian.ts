@@ -11,7 +11,16 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-const SOURCE = `deb [signed-by=${KEYRING}] http://deb.debian.org/debian sid main\n`;
+
+/** Where the machine itself takes Debian's packages from; its mirror has sid as well. */
+async function mirror(): Promise<string> {
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)']);
+  const found = stdout.split('\n').find((uri) => /\/debian\/?$/.test(uri));
+  if (found === undefined) {
+    throw new Error('apt names no Debian mirror: run `apt-get update`, or add one to its sources');
+  }
+  return found;
+}
 
 /** A folder in `cache` with the files of the packages and their dependencies in `root`. */
 export async function unpacked(cache: string, packages: readonly string[]): Promise<string> {
@@ -25,7 +34,7 @@ export async function unpacked(cache: string, packages: readonly string[]): Prom
   // What a run that was stopped half-way left would look like a whole engine.
   const fresh = `${folder}.new`;
   rmSync(fresh, { recursive: true, force: true });
-  const apt = prepareApt(join(cache, 'apt'), join(fresh, 'debs'));
+  const apt = prepareApt(await mirror(), join(cache, 'apt'), join(fresh, 'debs'));
   await apt(['update']);
   await apt(['install', '--yes', '--download-only', ...packages]);
   const root = join(fresh, 'root');
@@ -38,14 +47,18 @@ export async function unpacked(cache: string, packages: readonly string[]): Prom
 }
 
 /** An apt that knows of sid alone and of no installed package, and downloads into `debs`. */
-function prepareApt(dir: string, debs: string): (command: string[]) => Promise<unknown> {
+function prepareApt(
+  uri: string,
+  dir: string,
+  debs: string,
+): (command: string[]) => Promise<unknown> {
   for (const folder of ['var/lib/apt/lists/partial', 'var/cache/apt', 'etc/apt/preferences.d']) {
     mkdirSync(join(dir, folder), { recursive: true });
   }
   mkdirSync(join(debs, 'partial'), { recursive: true });
   const status = join(dir, 'no-package-is-installed');
   writeFileSync(status, '');
-  writeFileSync(join(dir, 'etc/apt/sources.list'), SOURCE);
+  writeFileSync(join(dir, 'etc/apt/sources.list'), `deb [signed-by=${KEYRING}] ${uri} sid main\n`);
   const settings = {
     Dir: dir,
     'Dir::State::status': status,
