@@ -8,7 +8,7 @@ import type {
   Parked,
   SourceState,
 } from '../contract/ledger.ts';
-import type { RecordId, RecordState } from '../model/record.ts';
+import type { RecordId } from '../model/record.ts';
 import { generatedText } from '../reconcile/echo.ts';
 import type { FloodCounts } from '../reconcile/flood.ts';
 import {
@@ -35,7 +35,6 @@ export interface Decided {
   readonly journal: readonly JournalEntry[];
   readonly parked: readonly Parked[];
   readonly echoes: number;
-  readonly created: Readonly<Record<string, number>>;
   /** Rows that were linked now and that parked rows have been waiting for. */
   readonly due: readonly LinkKey[];
 }
@@ -240,18 +239,13 @@ function summary(
   loaded: Loaded,
   population: Record<string, number>,
 ): Omit<Decided, 'due'> {
-  const created: Record<string, number> = {};
-  const isNew = (record: RecordState): boolean => loaded.records.get(record.id) == null;
-  for (const record of pass.w.touched.values()) {
-    if (isNew(record)) created[record.entity] = (created[record.entity] ?? 0) + 1;
-  }
-  for (const [entity, count] of Object.entries(created)) {
-    population[entity] = (population[entity] ?? 0) + count;
+  for (const { id, entity } of pass.w.touched.values()) {
+    if (loaded.records.get(id) == null) population[entity] = (population[entity] ?? 0) + 1;
   }
   for (const id of pass.w.erased) {
     const entity = loaded.records.get(id)?.entity;
     if (entity !== undefined) population[entity] = Math.max(0, (population[entity] ?? 0) - 1);
   }
   const { journal, parked } = pass.w;
-  return { journal, parked: [...parked.values()], echoes: pass.echoes, created };
+  return { journal, parked: [...parked.values()], echoes: pass.echoes };
 }
