@@ -75,7 +75,11 @@ export type Policy =
     }
   | { readonly kind: 'max' | 'min' | 'sum_of_deltas' | 'union' | 'park' };
 
-/** What a rule sees: the canonical values each system holds, and the record's. */
+/**
+ * What a rule sees: what each system says, and the record's values. For the unit in question that
+ * is the side of the conflict that the system wrote, whether or not it has a row any more; besides,
+ * what its row holds. A system without a row says nothing else: null.
+ */
 export interface Sides {
   readonly record: readonly Value[];
   readonly systems: Readonly<Record<string, readonly Cell[]>>;

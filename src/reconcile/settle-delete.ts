@@ -67,13 +67,14 @@ export const settleDeleteEcho = (
 };
 
 /**
- * A user changed a row of a record that another system deleted. Returns false when the delete
- * stands and the change is only journalled.
+ * A user changed a row of a record that another system deleted: the record is alive again, or the
+ * delete stands. Its values are settled either way, because no view may move past its record: who
+ * revives it later would clash with what the loser, or he himself, wrote before.
  */
-export function reviveOrBury(draft: Draft, { entity, values }: Patch): boolean {
+export function reviveOrBury(draft: Draft, { entity, values }: Patch): void {
   const { record, system, writtenAt } = draft;
   const { deleted } = record;
-  if (deleted === null) return true;
+  if (deleted === null) return;
   const kept = record.values.map(
     (value, f): Value => (values[f] === undefined ? value : values[f]),
   );
@@ -81,9 +82,7 @@ export function reviveOrBury(draft: Draft, { entity, values }: Patch): boolean {
   const deleter = { system: deleted.system, values: null, stamp: deleted };
   const wins = deleteWins(entity, deleted.wall, writtenAt);
   settleCase(draft, entity, { incoming: keeper, standing: deleter }, wins);
-  if (wins === true) return false;
-  draft.deleted = null;
-  return true;
+  if (wins !== true) draft.deleted = null;
 }
 
 function bury(draft: Draft): void {

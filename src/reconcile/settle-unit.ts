@@ -147,6 +147,14 @@ function contestOf(draft: Draft, patch: Patch, view: SystemView, told: Told): Co
     systems[name] = other.represents === null ? values : values.map((_, f) => meaning(other, f));
   }
   systems[system] = moveView(view, patch).values;
+  const stamp = latest(unit.fields.map((f) => record.stamps[f] ?? null));
+  const standing = fields.map((f) => record.values[f] ?? null);
+  if (stamp !== null && stamp.system !== system) {
+    // It wrote what stands, and may have no row any more.
+    const side = [...(systems[stamp.system] ?? [])];
+    for (const [i, f] of fields.entries()) side[f] = standing[i];
+    systems[stamp.system] = side;
+  }
   return {
     fields,
     kinds: fields.map((f) => patch.entity.fields[f]),
@@ -154,8 +162,8 @@ function contestOf(draft: Draft, patch: Patch, view: SystemView, told: Told): Co
     at,
     base: fields.map((f) => view.values[f] ?? null),
     incoming,
-    standing: fields.map((f) => record.values[f] ?? null),
-    stamp: latest(unit.fields.map((f) => record.stamps[f] ?? null)),
+    standing,
+    stamp,
     sides: { record: record.values, systems },
   };
 }

@@ -50,11 +50,12 @@ export function settleChange(record: RecordState, patch: Patch, occasion: Occasi
     ? { ...patch, values: patch.values.map((told, f) => (isFirst(f) ? undefined : told)) }
     : patch;
   const units = changedUnits(known, view);
-  if (units.length > 0 && reviveOrBury(draft, known)) {
+  if (units.length > 0) {
+    reviveOrBury(draft, known);
     for (const unit of units) settleUnit(draft, known, view, unit);
     draft.flips = calmed(record.flips, draft.flips);
   }
-  if (grown && draft.deleted === null) meet(draft, patch, isFirst);
+  if (grown) meet(draft, patch, isFirst);
   return finish(draft, moveView(view, patch));
 }
 
@@ -75,8 +76,8 @@ export function settleEcho(
   const theirs = { ...patch, values };
   const draft = draftFor(record, patch, occasion);
   const units = changedUnits(theirs, view);
-  const alive = units.length === 0 || reviveOrBury(draft, theirs);
-  for (const unit of alive ? units : []) {
+  if (units.length > 0) reviveOrBury(draft, theirs);
+  for (const unit of units) {
     settleUnit(draft, theirs, view, unit);
     // A chain of writes that only triggers keep alive must end (invariant 5).
     const before = flipsOf(draft);

@@ -168,7 +168,7 @@ function readChunk({ system, random }: Connection, request: ChunkRequest): Chunk
 }
 
 /** Told of every write before it is done, so that the oracle can see what it runs over. */
-export type Watch = (system: SimulatedSystem, write: TableWrite, key: string) => void;
+export type Watch = (system: SimulatedSystem, write: TableWrite, key: string, now: Cells) => void;
 
 export function openApplier(connection: Connection, watch: Watch): Applier {
   const { system, scheduler, line, instance } = connection;
@@ -288,7 +288,7 @@ function changeRow(
     names.every((name, i) => found.cells[name] === (values[i] ?? null));
   if (op === 'update' && holds(columns, row.values)) return { kind: 'already' };
   if (!holds(compare, row.expect)) return { kind: 'diverged' };
-  watch(system, write, key);
+  watch(system, write, key, found.cells);
   if (op === 'delete') {
     session.delete(table, key);
     return { kind: 'applied', key: row.key ?? [] };

@@ -87,9 +87,8 @@ function checkPolicy(state: State, unit: Unit, entry: JournalEntry, fail: Fail):
     if (undecidable(state, entry) || winner !== (late ? incoming : standing).system) wrong();
   }
   if (entry.kind === 'conflict' && policy !== 'held' && unit.name === 'tier') {
-    // What a row held before it left is nothing that its system holds: the rule does not see it.
-    const gone = state.outcome.diary.hidden.size > 0;
-    const erp = [incoming, ...(gone ? [] : [standing])].find(({ system }) => system === 'erp');
+    // Both sides count, whether or not their systems have a row any more.
+    const erp = [incoming, standing].find(({ system }) => system === 'erp');
     if (erp?.values?.[0] === 'platinum' && outcome[0] !== 'platinum') wrong();
   }
 }

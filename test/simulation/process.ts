@@ -15,7 +15,7 @@ import {
 } from './connector.ts';
 import { FOLLOWED, SHAPES } from './installation.ts';
 import { openLine, settled } from './scheduler.ts';
-import { type SimulatedSystem, START } from './system.ts';
+import { type Cells, type Place, type SimulatedSystem, START } from './system.ts';
 
 import { Violation, type World } from './world.ts';
 
@@ -112,12 +112,17 @@ function connection(world: World, name: string): Connection {
   };
 }
 
-/** Invariant 3: what is overwritten was read before. */
+/**
+ * Invariant 3: what is overwritten was read before. Compare-and-set compares contents, and that is
+ * the contract (`TableWrite`): a cell that was changed and changed back, or that a row made anew
+ * under the same key holds again, is the content that was read, whoever wrote it. Nothing else is.
+ */
 function watchWrite(
   world: World,
   system: SimulatedSystem,
   { table, columns, op }: { table: string; columns: readonly string[]; op: string },
   key: string,
+  now: Cells,
 ): void {
   const known = world.ledger.head().positions[system.name];
   const read = parsePosition(known?.position ?? START);
@@ -127,9 +132,25 @@ function watchWrite(
     const at = system.touched(table, key, column);
     if (at === null || at.commit < read.commit) continue;
     if (at.commit === read.commit && at.change < read.change) continue;
+    const shown = lastShown(system, table, key, read);
+    if (shown !== null && (shown[column] ?? null) === (now[column] ?? null)) continue;
     const place = `${system.name} ${table} ${key} ${column}`;
     world.violations.push(new Violation('blind', `${place} was overwritten unread`));
   }
+}
+
+/** The row as the log shows it up to a position; null: not there, or gone. */
+function lastShown(system: SimulatedSystem, table: string, key: string, read: Place): Cells | null {
+  for (let commit = Math.min(read.commit, system.log.length - 1); commit >= 0; commit--) {
+    const changes = system.log[commit]?.changes ?? [];
+    const until = commit === read.commit ? read.change : changes.length;
+    for (const { table: of, before, after } of changes.slice(0, until).reverse()) {
+      if (of !== table) continue;
+      if (after !== null && system.keyOf(table, after.cells) === key) return after.cells;
+      if (before !== null && system.keyOf(table, before.cells) === key) return null;
+    }
+  }
+  return null;
 }
 
 function reportTo(world: World): Report {

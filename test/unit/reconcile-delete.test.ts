@@ -1,6 +1,6 @@
 /** Deletes: what they mean, the four ways to settle one that somebody objects to, first contact. */
 import { describe, expect, test } from 'vitest';
-import type { Deletion, Entity } from '../../src/contract/entity.ts';
+import type { Deletion, Entity, Sides } from '../../src/contract/entity.ts';
 import { needOf } from '../../src/deliver/need.ts';
 import { RECORD_UNIT, type RecordState } from '../../src/model/record.ts';
 import { settleChange, settleFirstContact } from '../../src/reconcile/settle.ts';
@@ -150,6 +150,14 @@ describe.each(rows)('%s, deleted at %i: %s', (mode, at, outcome) => {
     expect(need(entity, record, 'erp')).toBe(outcome === 'update' ? 'insert' : null);
   });
 
+  test('who changes it twice has no quarrel with himself, whether or not the delete stands', () => {
+    const gone = remove(entity, recordOf(entity, { no: 'C-1', name: 'Ada' }), 'erp', at).record;
+    const once = change(entity, gone, 'crm', { name: 'Bea' }, 3000).record;
+    const { record, journal } = change(entity, once, 'crm', { name: 'Cleo' }, 8_009_000);
+    expect(journal.filter(({ unit }) => unit !== RECORD_UNIT)).toEqual([]);
+    expect(valuesOf(entity, record).name).toBe('Cleo');
+  });
+
   test('the change is read second, and its value is kept even where it was taken away', () => {
     const gone = remove(entity, recordOf(entity, { no: 'C-1', name: 'Ada' }), 'erp', at).record;
     const { record, journal } = change(entity, gone, 'crm', { name: null }, 3000);
@@ -161,10 +169,24 @@ describe.each(rows)('%s, deleted at %i: %s', (mode, at, outcome) => {
     });
     expect(record.deleted !== null).toBe(outcome === 'delete');
     expect(heldBy(entity, record, 'crm').name).toBeNull();
-    expect(valuesOf(entity, record).name).toBe(outcome === 'delete' ? 'Ada' : null);
+    expect(valuesOf(entity, record).name).toBeNull();
     expect(need(entity, record, 'crm')).toBe(outcome === 'delete' ? 'delete' : null);
     expect(need(entity, record, 'erp')).toBe(outcome === 'update' ? 'insert' : null);
   });
+});
+
+test('a rule sees the side of a system whose row is gone', () => {
+  const when = ({ systems }: Sides): boolean => systems.erp?.[0] === 'C-2';
+  const entity = entityOf({
+    fields: { no: 'string', name: 'string' },
+    systems: { crm: {}, erp: {} },
+    chains: { no: [{ kind: 'rule', text: 'r', when, take: { system: 'erp' } }] },
+  });
+  const erp = change(entity, recordOf(entity, { no: 'C-1' }), 'erp', { no: 'C-2' }, 2000).record;
+  const gone = remove(entity, erp, 'erp', 3000).record;
+  const { record, journal } = change(entity, gone, 'crm', { no: 'C-3' }, 4000);
+  expect(journal.at(-1)).toMatchObject({ unit: 'no', policy: 'r', winner: 'erp' });
+  expect(valuesOf(entity, record).no).toBe('C-2');
 });
 
 test('a delete at an unknown time does not beat a change by last_writer', () => {
