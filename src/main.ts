@@ -16,6 +16,7 @@ const context: Context = {
   columns: process.stdout.columns ?? 100,
   now: () => Date.now() * 1_000,
   stopOnSignal,
+  onHangup: (act) => void process.on('SIGHUP', act),
 };
 
 /** The first signal asks to stop and sets a time for it; the second ends the process. */

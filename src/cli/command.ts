@@ -23,6 +23,8 @@ export interface Context {
   readonly now: () => Micros;
   /** From now on signals stop the daemon instead of the process. */
   readonly stopOnSignal: () => AbortSignal;
+  /** Calls `act` at each SIGHUP from now on. */
+  readonly onHangup: (act: () => void) => void;
 }
 
 /** Makes a yargs handler of a command; errors are told to the user and become the exit code. */

@@ -17,8 +17,11 @@ export interface Compose {
 export interface Composition {
   readonly config: { readonly listen: Listen };
   readonly entities: ReadonlyMap<string, Entity>;
-  /** The daemon: resolves when `stop` was aborted and everything is drained and closed. */
-  run(stop: AbortSignal): Promise<void>;
+  /**
+   * The daemon: resolves when `stop` was aborted and everything is drained and closed. It reads its
+   * configuration anew when `onHangup` calls back, and when the files change.
+   */
+  run(stop: AbortSignal, onHangup: (act: () => void) => void): Promise<void>;
   /** Makes every system ready; the lines say what was done, none when nothing was missing. */
   setup(): Promise<string[]>;
   /** The same as SQL, with the least grants, for a DBA. */

@@ -9,7 +9,7 @@ export const run: Register = (cli, act) =>
     act(async (args, context) => {
       const stop = context.stopOnSignal();
       const composition = await context.compose.load(args.config, context.env, { offline: false });
-      await composition.run(stop);
+      await composition.run(stop, context.onHangup);
       return EXIT.ok;
     }),
   );

@@ -1,4 +1,4 @@
-import type { Status, SystemStatus } from '../contract/operator.ts';
+import type { Status, SystemStatus, Trouble } from '../contract/operator.ts';
 import { type Register, show, styleOf, withOperator } from './command.ts';
 import { EXIT } from './exit.ts';
 import {
@@ -61,6 +61,7 @@ export function renderStatus(found: Status, style: Style): string {
   const heads = ['SYSTEM', 'CONNECTOR', 'SOURCE', 'TARGET', '>LAG', '>BEHIND', '>LAST BYTE'];
   const lines = [
     `${found.instance}: ${running}`,
+    ...(found.reload?.refused ? refusedLines(found.reload.refused, style) : []),
     '',
     table([...heads, '>OUTBOX', '>OLDEST'], found.systems.map(systemRow), style),
     ...found.systems.flatMap((s) => troubleLines(s, style)),
@@ -78,13 +79,19 @@ export function renderStatus(found: Status, style: Style): string {
 }
 
 function troubleLines({ system, trouble }: SystemStatus, style: Style): string[] {
-  if (trouble === null) return [];
-  return [
-    '',
-    `${paint(`${system}: ${trouble.code}`, 'red', style)}: ${printable(trouble.message)}`,
-    `  do: ${printable(trouble.fix)}`,
-  ];
+  return trouble === null ? [] : ['', ...reasonLines(system, trouble, style)];
 }
+
+const refusedLines = (refused: Trouble, style: Style): string[] => [
+  '',
+  'the configuration was changed and the change refused: what ran before goes on',
+  ...reasonLines('refused', refused, style),
+];
+
+const reasonLines = (what: string, { code, message, fix }: Trouble, style: Style): string[] => [
+  `${paint(`${what}: ${code}`, 'red', style)}: ${printable(message)}`,
+  `  do: ${printable(fix)}`,
+];
 
 const open = (n: number): string =>
   n === 0 ? 'none open' : `${count(n)} open: carrick conflicts list --state open`;

@@ -1,4 +1,3 @@
-import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { ParsedOptions } from '../contract/connector.ts';
 import { check } from './check.ts';
@@ -6,6 +5,7 @@ import type { Mapping } from './mapping.ts';
 import type { Checked, Problem } from './problem.ts';
 import { readMapping } from './read-mapping.ts';
 import { type ConfigFile, configSchema, type LogLevel } from './schema.ts';
+import { mappingFiles, readText, type Sources } from './sources.ts';
 import { type Env, substitute } from './substitute.ts';
 import { type Path, type ProblemDetail, parseYaml, type YamlFile } from './yaml.ts';
 
@@ -19,6 +19,7 @@ export interface Config {
   /** The bearer token of the operator API; null: none, then only loopback may call. */
   readonly apiToken: string | null;
   readonly logLevel: LogLevel;
+  readonly sources: Sources;
 }
 
 export interface SystemConfig {
@@ -41,14 +42,15 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Chec
   if (mistakes.length > 0) return { ok: false, problems: mistakes };
 
   const problems: Problem[] = [];
-  const { value, faults, secrets } = substitute(yaml.value, env, dirname(path));
+  const { value, faults, secrets, files } = substitute(yaml.value, env, dirname(path));
   const report = reporter(yaml, secrets, problems);
   for (const fault of faults) report(fault.path, fault.message);
   const checked = check(configSchema, { ...yaml, value });
   if (!checked.ok) problems.push(...checked.problems.map((problem) => masked(problem, secrets)));
   const missing = new Set(faults.map((fault) => placeOf(fault.path)));
   const systems = loadSystems(value, missing, connectors, report);
-  const mappings = loadMappings(path, value, report, problems);
+  const texts = new Map<string, string | null>([...files, [path, text]]);
+  const mappings = loadMappings(path, value, texts, report, problems);
   if (!checked.ok || problems.length > 0) return { ok: false, problems };
   const { ledger, listen, instance, api_token, log_level } = checked.value;
   const colon = listen.lastIndexOf(':');
@@ -64,6 +66,7 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Chec
     instance,
     apiToken: api_token ?? null,
     logLevel: log_level,
+    sources: { file: path, patterns: checked.value.mappings, texts },
   };
   return { ok: true, value: config };
 }
@@ -139,6 +142,7 @@ function entriesOf(value: unknown, key: keyof ConfigFile): Record<string, unknow
 function loadMappings(
   path: string,
   value: unknown,
+  texts: Map<string, string | null>,
   report: Reporter,
   problems: Problem[],
 ): Mapping[] {
@@ -146,7 +150,7 @@ function loadMappings(
   const files = new Set<string>();
   for (const [index, pattern] of Object.values(entriesOf(value, 'mappings')).entries()) {
     if (typeof pattern !== 'string') continue;
-    const found = globSync(pattern, { cwd: directory }).filter((file) => !CASES.test(file));
+    const found = mappingFiles(pattern, directory);
     if (found.length === 0) report(['mappings', index], `no mapping file fits "${pattern}"`);
     for (const file of found) files.add(resolve(directory, file));
   }
@@ -154,6 +158,7 @@ function loadMappings(
   return [...files].sort().flatMap((file) => {
     const shown = join(directory, relative(resolve(directory), file));
     const text = readText(file);
+    texts.set(file, text);
     if (text === null) {
       problems.push(unreadable(shown));
       return [];
@@ -167,8 +172,6 @@ function loadMappings(
     return [read.value];
   });
 }
-
-const CASES = /\.cases\.ya?ml$/;
 
 function unknownSystems(
   { value, yaml }: Mapping,
@@ -184,14 +187,6 @@ function unknownSystems(
         near: [name, systems],
       }),
     );
-}
-
-function readText(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
 }
 
 function unreadable(file: string): Problem {

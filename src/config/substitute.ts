@@ -10,6 +10,8 @@ interface Substitution {
   readonly faults: readonly { readonly path: Path; readonly message: string }[];
   /** Everything that came from the environment or a secret file; must never be printed. */
   readonly secrets: readonly string[];
+  /** The secret files that were read, by path. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
@@ -22,6 +24,7 @@ const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 export function substitute(value: unknown, env: Env, directory: string): Substitution {
   const faults: { path: Path; message: string }[] = [];
   const secrets: string[] = [];
+  const files = new Map<string, string>();
 
   const variables = (text: string, path: Path): string =>
     text.replace(VARIABLE, (_, name: string, fallback: string | undefined) => {
@@ -42,7 +45,9 @@ export function substitute(value: unknown, env: Env, directory: string): Substit
     if (secret?.[1] === undefined) return replaced;
     try {
       const file = isAbsolute(secret[1]) ? secret[1] : join(directory, secret[1]);
-      const content = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+      const read = readFileSync(file, 'utf8');
+      files.set(file, read);
+      const content = read.replace(/\r?\n$/, '');
       secrets.push(content);
       return content;
     } catch (error) {
@@ -61,5 +66,5 @@ export function substitute(value: unknown, env: Env, directory: string): Substit
     );
   };
 
-  return { value: walk(value, []), faults, secrets };
+  return { value: walk(value, []), faults, secrets, files };
 }

@@ -97,10 +97,24 @@ export interface Status {
   readonly instance: string;
   /** Null when answered from the ledger alone: no daemon is running. */
   readonly uptimeSeconds: number | null;
+  /** Null without a daemon. */
+  readonly reload: ReloadStatus | null;
   readonly systems: readonly SystemStatus[];
   readonly records: Readonly<Record<string, number>>;
   readonly openConflicts: number;
   readonly parked: Readonly<Record<string, number>>;
+}
+
+/** Since when the configuration runs that runs, µs, and why the files' last change does not. */
+export interface ReloadStatus {
+  readonly at: Micros;
+  readonly refused: Trouble | null;
+}
+
+export interface Trouble {
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
 }
 
 export interface SystemStatus {
@@ -117,11 +131,7 @@ export interface SystemStatus {
   readonly outboxDepth: number;
   readonly outboxOldestSeconds: number | null;
   /** What went wrong last and what to do, while retrying or halted. */
-  readonly trouble: {
-    readonly code: string;
-    readonly message: string;
-    readonly fix: string;
-  } | null;
+  readonly trouble: Trouble | null;
   readonly snapshots: readonly SnapshotStatus[];
 }
 

@@ -29,6 +29,16 @@ export const EVENTS = {
   },
   'daemon.stopped': { level: 'info', message: 'stopped', fields: { seconds: 'number' } },
   'daemon.failed': { level: 'error', message: 'stopped by an error', fields: trouble },
+  'reload.applied': {
+    level: 'info',
+    message: 'configuration read anew: goes on with it from where it was',
+    fields: { cause: 'string', entities: 'number' },
+  },
+  'reload.refused': {
+    level: 'error',
+    message: 'configuration refused as a whole: the old one goes on',
+    fields: { cause: 'string', ...trouble },
+  },
   'check.problem': {
     level: 'error',
     message: 'preflight found a problem',

@@ -13,9 +13,10 @@ import { troubleOf } from './trouble.ts';
 export interface Served {
   readonly listen: Listen;
   /** Asked for by everyone who calls `/api`; null: see `admit`. */
-  readonly apiToken: string | null;
+  readonly apiToken: () => string | null;
   readonly metrics: Metrics;
-  readonly operator: Operator;
+  /** Lets a call act on the operator, now or as soon as there is one. */
+  readonly act: <R>(use: (operator: Operator) => Promise<R>) => Promise<R>;
   readonly vitals: () => readonly Vital[];
   readonly upSeconds: () => number;
   readonly log: Log;
@@ -123,9 +124,10 @@ function statusOf(error: unknown): number {
 async function answerTo(served: Served, request: IncomingMessage, path: string): Promise<Answer> {
   if (path.startsWith('/api/')) {
     verb(request, 'POST');
-    admit(request, served.listen, served.apiToken);
+    admit(request, served.listen, served.apiToken());
     const body = await readJson(request);
-    return json(200, await callMethod(served.operator, path.slice('/api/'.length), body));
+    const method = path.slice('/api/'.length);
+    return json(200, await served.act((operator) => callMethod(operator, method, body)));
   }
   verb(request, 'GET', 'HEAD');
   if (path === '/metrics') {

@@ -135,6 +135,16 @@ export const METRICS = {
     help: "The system's clock minus ours.",
     labels: ['system'],
   },
+  carrick_reloads_total: {
+    kind: 'counter',
+    help: 'Configurations read anew: `applied`, or `refused` as a whole.',
+    labels: ['outcome'],
+  },
+  carrick_reload_refused: {
+    kind: 'gauge',
+    help: '1 while the files say something else than what runs, because it was refused.',
+    labels: [],
+  },
   carrick_build_info: { kind: 'gauge', help: 'Always 1.', labels: ['version'] },
 } as const satisfies Record<string, Metric>;
 
@@ -258,7 +268,7 @@ export const PARK_REASONS = {
   },
   schema_drift: {
     meaning: 'the table no longer fits its mapping',
-    next: 'bring the column back, or change the mapping and restart; it is read again by itself',
+    next: 'bring the column back, or change the mapping: it is read again by itself',
   },
   refused: {
     meaning: 'the target refused the write: a constraint, a trigger or a type',

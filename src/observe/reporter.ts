@@ -1,3 +1,4 @@
+import type { Trouble } from '../contract/operator.ts';
 import type { Source } from '../contract/source.ts';
 import type { Position } from '../model/position.ts';
 import type { Micros } from '../model/value.ts';
@@ -5,7 +6,7 @@ import type { Vital } from './health.ts';
 import type { Log } from './log.ts';
 import { type Metrics, policyKind } from './metrics.ts';
 import type { DecidedRows, Report, TargetNews } from './report.ts';
-import { type Trouble, troubleOf } from './trouble.ts';
+import { troubleOf } from './trouble.ts';
 
 /** What is known of one system's loops, from memory alone. */
 export interface SystemNews {
@@ -23,14 +24,16 @@ export interface SystemNews {
 
 export interface Reporter extends Report {
   readonly news: ReadonlyMap<string, SystemNews>;
+  /** Begins anew with these systems. */
+  expect(systems: readonly string[]): void;
   vitals(): Vital[];
 }
 
 const seconds = (at: Micros): number => (Date.now() * 1000 - at) / 1e6;
 
 /** Turns what the pipeline tells into metrics, log lines and health. */
-export function createReporter(systems: readonly string[], metrics: Metrics, log: Log): Reporter {
-  const news = new Map<string, SystemNews>(systems.map((system) => [system, unheard()] as const));
+export function createReporter(metrics: Metrics, log: Log): Reporter {
+  const news = new Map<string, SystemNews>();
   const of = (system: string): SystemNews => {
     const found = news.get(system);
     if (found === undefined) throw new Error(`no such system: ${system}`);
@@ -38,6 +41,10 @@ export function createReporter(systems: readonly string[], metrics: Metrics, log
   };
   return {
     news,
+    expect(systems) {
+      news.clear();
+      for (const system of systems) news.set(system, unheard());
+    },
     vitals: () => [...news].map(([system, one]) => vital(system, one)),
     moved(system, side) {
       const one = of(system);

@@ -1,13 +1,8 @@
+import type { Trouble } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 
-/** An error as an operator sees it: in the log, in `status`, in API answers, on the terminal. */
-export interface Trouble {
-  readonly code: string;
-  readonly message: string;
-  readonly fix: string;
-}
-
 /**
+ * An error as an operator sees it: in the log, in `status`, in API answers, on the terminal.
  * Only messages of our own are shown: a driver's may quote row values (`Duplicate entry 'x'`) or a
  * connection string. Of other errors the class and the code remain, and of the operating
  * system's the whole message, which names a file or an address.

@@ -127,7 +127,7 @@ async function giveUp(decisions: Decisions, parked: Parked): Promise<void> {
       'operator.drift',
       'park',
       `the table of ${parked.entity} in ${parked.system} does not fit its mapping`,
-      'bring the column back, or change the mapping and restart: it goes on by itself',
+      'bring the column back, or change the mapping: it goes on by itself',
     );
   }
   if (parked.kind === 'hold') await endHeld(decisions, parked, false);

@@ -1,6 +1,6 @@
 /** A daemon in this process between two private servers, with mappings that a test may change. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,8 +25,15 @@ export interface Installation extends AsyncDisposable {
   readonly operator: Operator;
   /** Writes a mapping file; it counts from the next `start` on. */
   map(entity: string, text: string): Promise<void>;
+  /** What carrick.yaml says, and what it says from now on. */
+  configuration(): Promise<string>;
+  configure(text: string): Promise<void>;
   setup(): Promise<void>;
   start(): Promise<void>;
+  /** As SIGHUP. */
+  hangup(): void;
+  /** A series as /metrics has it now; undefined: it has none. */
+  metric(series: string): Promise<number | undefined>;
   stop(): Promise<void>;
   cli(...argv: string[]): Promise<{ code: number; out: string; err: string }>;
 }
@@ -59,6 +66,7 @@ export async function openInstallation({ urls }: Servers): Promise<Installation>
   await writeFile(path, configuration(instance, listen, folder));
   const env = { ...process.env, CRM_URL: urls.crm, ERP_URL: urls.erp };
   const operator = operatorAt(`http://${listen}`, null);
+  let hangup: () => void = () => {};
   let running: { readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
   const load = () => loadComposition(path, env, { offline: false });
   const stop = async (): Promise<void> => {
@@ -69,18 +77,28 @@ export async function openInstallation({ urls }: Servers): Promise<Installation>
   return {
     operator,
     map: (entity, text) => writeFile(join(folder, `${entity}.map.yaml`), text),
+    configuration: () => readFile(path, 'utf8'),
+    configure: (text) => writeFile(path, text),
     async setup() {
       await (await load()).setup();
     },
     async start() {
       const aborter = new AbortController();
-      const ended = (await load()).run(aborter.signal);
+      const ended = (await load()).run(aborter.signal, (act) => {
+        hangup = act;
+      });
       ended.catch(() => undefined);
       running = { stop: aborter, ended };
       await until(async () => {
         const { systems } = await operator.status();
         return systems.every(({ source, target }) => source !== 'stopped' && target !== 'stopped');
       });
+    },
+    hangup: () => hangup(),
+    async metric(series) {
+      const text = await (await fetch(`http://${listen}/metrics`)).text();
+      const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+      return line === undefined ? undefined : Number(line.slice(series.length + 1));
     },
     stop,
     cli: (...argv) => commandLine([...argv, '--config', path], env),
@@ -114,6 +132,7 @@ async function commandLine(argv: string[], env: NodeJS.ProcessEnv) {
     columns: 100,
     now: () => Date.now() * 1000,
     stopOnSignal: () => new AbortController().signal,
+    onHangup: () => {},
   };
   const code = await runCommandLine(argv, context);
   return { code, out: out.join('\n'), err: err.join('\n') };

@@ -119,6 +119,7 @@ const explanation: Explanation = {
 const status: Status = {
   instance: 'main',
   uptimeSeconds: 7_500,
+  reload: null,
   systems: [
     {
       system: 'crm',
@@ -371,6 +372,7 @@ function carrick(changes: Partial<Composition> = {}, fail?: unknown) {
       columns: 100,
       now: () => NOW,
       stopOnSignal: () => new AbortController().signal,
+      onHangup: () => {},
     });
   return { run, calls, loads, out, err, text: () => out.join('\n'), errors: () => err.join('\n') };
 }
@@ -521,9 +523,9 @@ test('healthcheck asks the listener and knows two answers', async () => {
   const vital = { system: 'crm', source: 'following', target: 'idle' };
   const server = await serve({
     listen: { host: '127.0.0.1', port: 0 },
-    apiToken: null,
+    apiToken: () => null,
     metrics: createMetrics('1'),
-    operator: recordingOperator([]),
+    act: (use) => use(recordingOperator([])),
     vitals: () => [{ ...vital, lastByteAgeSeconds, sourceMovedSeconds: 0, targetMovedSeconds: 0 }],
     upSeconds: () => 1,
     log: createLog('error', { write: () => {} }),

@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { jsonSchema } from '../../src/config/json-schema.ts';
 import { type Connectors, loadConfig } from '../../src/config/load.ts';
 import { nearest } from '../../src/config/nearest.ts';
 import { formatProblems } from '../../src/config/problem.ts';
+import { digestNow, digestOf, readText } from '../../src/config/sources.ts';
 import { brief } from './mapping-fixture.ts';
 
 const SECRET = 'hunter2-and-more';
@@ -58,7 +59,7 @@ ledger: sqlite:./carrick.db
     { CRM_URL: 'db://crm' },
   );
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const { systems, mappings, ...rest } = loaded.value;
+  const { systems, mappings, sources, ...rest } = loaded.value;
   expect([...systems]).toEqual([
     ['crm', { connector: 'postgres', options: { url: 'db://crm', pool: 3 } }],
     ['erp', { connector: 'mysql', options: { url: `db://${SECRET}`, name: 'x' } }],
@@ -72,6 +73,12 @@ ledger: sqlite:./carrick.db
     apiToken: null,
     logLevel: 'info',
   });
+  expect(digestNow(sources)).toBe(digestOf(sources.texts));
+  expect([...sources.texts.keys()].map((path) => basename(path)).sort()).toEqual([
+    'carrick.yaml',
+    'secret',
+    'thing.yaml',
+  ]);
 });
 
 test('tells every mistake of the file and of its mappings at once', () => {
@@ -180,5 +187,40 @@ test('the JSON Schemas say what the loaders check', () => {
   expect(jsonSchema('mapping', new Map())).toMatchObject({
     properties: { entity: { type: 'string' }, match: { type: 'array' } },
     additionalProperties: false,
+  });
+});
+
+describe('seeing that files changed', () => {
+  test('by their contents: links above them that are swapped, files that are replaced', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'carrick-sources-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    // As Kubernetes mounts a ConfigMap: `..data` is swapped, the names below it stay.
+    const publish = (version: string, texts: Record<string, string>): void => {
+      mkdirSync(join(folder, version));
+      for (const [name, text] of Object.entries(texts)) {
+        writeFileSync(join(folder, version, name), text);
+      }
+      symlinkSync(version, join(folder, '..new'));
+      renameSync(join(folder, '..new'), join(folder, '..data'));
+    };
+    publish('v1', { 'a.yaml': 'one', secret: 's1' });
+    for (const name of ['a.yaml', 'secret']) symlinkSync(`..data/${name}`, join(folder, name));
+    const paths = ['a.yaml', 'secret'].map((name) => join(folder, name));
+    const texts = new Map(paths.map((path) => [path, readText(path)]));
+    const sources = { file: paths[0] ?? '', patterns: ['*.map.yaml'], texts };
+    const before = digestOf(texts);
+    expect(digestNow(sources)).toBe(before);
+    publish('v2', { 'a.yaml': 'one', secret: 's1' });
+    expect(digestNow(sources)).toBe(before);
+    publish('v3', { 'a.yaml': 'one', secret: 's2' });
+    expect(digestNow(sources)).not.toBe(before);
+    publish('v4', { 'a.yaml': 'one', secret: 's1' });
+    writeFileSync(join(folder, 'new.map.yaml'), 'entity: x');
+    expect(digestNow(sources)).not.toBe(before);
+    rmSync(join(folder, 'new.map.yaml'));
+    writeFileSync(join(folder, 'new.cases.yaml'), '[]');
+    expect(digestNow(sources)).toBe(before);
+    rmSync(join(folder, '..data', 'secret'));
+    expect(digestNow(sources)).not.toBe(before);
   });
 });

@@ -155,6 +155,7 @@ async function helpOf(verbs: readonly string[]): Promise<string> {
     columns: 100,
     now: () => 0,
     stopOnSignal: () => new AbortController().signal,
+    onHangup: () => {},
   });
   return text;
 }

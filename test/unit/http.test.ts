@@ -22,6 +22,7 @@ const vital: Vital = {
 const status: Status = {
   instance: 'main',
   uptimeSeconds: 12,
+  reload: null,
   systems: [],
   records: { customer: 3 },
   openConflicts: 1,
@@ -81,9 +82,9 @@ async function start(changes: Partial<Served> = {}) {
   const lines: string[] = [];
   server = await serve({
     listen: { host: '127.0.0.1', port: 0 },
-    apiToken: null,
+    apiToken: () => null,
     metrics: createMetrics('1'),
-    operator: recording.operator,
+    act: (use) => use(recording.operator),
     vitals: () => [vital],
     upSeconds: () => 100,
     log: createLog('info', { write: (line: string) => void lines.push(line) }),
@@ -204,7 +205,7 @@ describe('who may call', () => {
   });
 
   test('with a token only its holder', async () => {
-    const { url, calls } = await start({ apiToken: 's3cret' });
+    const { url, calls } = await start({ apiToken: () => 's3cret' });
     await expect(operatorAt(url, null).status()).rejects.toMatchObject({ code: 'http.token' });
     await expect(operatorAt(url, 's3cre').status()).rejects.toMatchObject({ code: 'http.token' });
     await expect(operatorAt(url, 's3cret2').discard([1])).rejects.toMatchObject({
@@ -280,9 +281,9 @@ test('an address that is taken is refused with the way out', async () => {
   const port = Number(new URL(url).port);
   const taken = serve({
     listen: { host: '127.0.0.1', port },
-    apiToken: null,
+    apiToken: () => null,
     metrics: createMetrics('1'),
-    operator: recordingOperator().operator,
+    act: (use) => use(recordingOperator().operator),
     vitals: () => [],
     upSeconds: () => 0,
     log: createLog('error', { write: () => {} }),

@@ -1,0 +1,137 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { Config } from '../config/load.ts';
+import { formatProblems, type Problem } from '../config/problem.ts';
+import type { System } from '../contract/connector.ts';
+import type { Entity } from '../contract/entity.ts';
+import type { Ledger } from '../contract/ledger.ts';
+import type { Source } from '../contract/source.ts';
+import { type Decisions, openDecisions } from '../decide/decisions.ts';
+import { driftText, refusalText } from '../decide/pass.ts';
+import { routesOf } from '../decide/routes.ts';
+import { misfitsOf } from '../decide/tables.ts';
+import type { TableSchema } from '../model/change.ts';
+import { compileEntities } from '../normalize/compile.ts';
+import type { ReadRows } from '../operate/verify.ts';
+import type { Participant } from '../pipeline.ts';
+import { linkText } from '../reconcile/working.ts';
+
+/** A configuration, read and checked, with its systems: all that a daemon is made of. */
+export interface Parts {
+  readonly config: Config;
+  readonly systems: ReadonlyMap<string, System>;
+  readonly schemas: ReadonlyMap<string, readonly TableSchema[]> | undefined;
+  readonly entities: readonly Entity[];
+}
+
+/** Everything wrong with the files: `text` is ready for the terminal, the message is one line. */
+export class ConfigProblems extends Error {
+  readonly text: string;
+
+  constructor(problems: readonly Problem[]) {
+    super(
+      problems.map((one) => `${one.file}:${one.line}:${one.column}: ${one.message}`).join('; '),
+    );
+    this.text = formatProblems(problems, textOf);
+  }
+}
+
+const textOf = (file: string): string | null =>
+  existsSync(file) ? readFileSync(file, 'utf8') : null;
+
+/** What the daemon asks of a system. Errors: see `routesOf`. */
+export const needsOf = (name: string, { entities }: Pick<Parts, 'entities'>) => ({
+  tables: routesOf(name, entities).tables,
+});
+
+export async function closeAll({ systems }: Pick<Parts, 'systems'>): Promise<void> {
+  for (const system of systems.values()) await system[Symbol.asyncDispose]();
+}
+
+/** With a ledger, fields keep the ordinals that it gave them; without one any order does. */
+export function compile(
+  config: Config,
+  ordinals: ReadonlyMap<string, readonly string[]> | null,
+  schemas: Parts['schemas'],
+): readonly Entity[] {
+  const order = (entity: string, names: readonly string[]): readonly string[] =>
+    ordinals?.get(entity) ?? names;
+  const compiled = compileEntities(config.mappings, order, schemas);
+  if (!compiled.ok) throw new ConfigProblems(compiled.problems);
+  return compiled.value;
+}
+
+export async function compileFor(parts: Parts, ledger: Ledger): Promise<readonly Entity[]> {
+  const ordinals = new Map<string, readonly string[]>();
+  for (const { value } of parts.config.mappings) {
+    ordinals.set(value.entity, await ledger.ordinals(value.entity, Object.keys(value.fields)));
+  }
+  return compile(parts.config, ordinals, parts.schemas);
+}
+
+export function participantsOf(
+  { systems, schemas }: Parts,
+  entities: readonly Entity[],
+): Participant[] {
+  return [...systems].map(([system, reached]) => {
+    const { tables, routes } = routesOf(system, entities);
+    const names = tables.map(({ name }) => name);
+    return {
+      system,
+      tables,
+      routes,
+      misfits: async () =>
+        misfitsOf(tables, schemas?.get(system) ?? [], await reached.describe(names)),
+      openSource: () => reached.source(tables),
+      openApplier: () => reached.applier(),
+    };
+  });
+}
+
+/** Sources that only read tables, beside those whose logs are followed. */
+export function openReaders(
+  { systems }: Parts,
+  entities: readonly Entity[],
+): { readonly read: ReadRows } & AsyncDisposable {
+  const open = new Map<string, Promise<Source>>();
+  return {
+    async read(system, request) {
+      const reached = systems.get(system);
+      if (reached === undefined) throw new Error(`no system ${system}`);
+      const source = open.get(system) ?? reached.source(routesOf(system, entities).tables);
+      open.set(system, source);
+      source.catch(() => open.delete(system));
+      return (await source).read(request);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const source of open.values()) await (await source)[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const PAGE = 1000;
+
+export async function decisionsOf(
+  { systems }: Parts,
+  ledger: Ledger,
+  entities: readonly Entity[],
+  onCommit: (seconds: number) => void,
+): Promise<Decisions> {
+  const byName = new Map(entities.map((entity) => [entity.name, entity]));
+  const { records } = await ledger.desk.counts();
+  const decisions = openDecisions(ledger, byName, [...systems.keys()], { ...records }, onCommit);
+  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
+    const page = await ledger.desk.parked({ before, limit: PAGE });
+    for (const item of page) {
+      if (item.kind === 'delivery') {
+        decisions.refusals.set(refusalText(item.system, item.record), item.id);
+      } else if (item.kind === 'row' && item.waits !== null) {
+        decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
+      } else if (item.kind === 'hold' && item.reason === 'schema_drift') {
+        decisions.drifted.set(driftText(item.system, item.entity), item.id);
+      }
+    }
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return decisions;
+    before = last.id;
+  }
+}

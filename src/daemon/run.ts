@@ -1,0 +1,155 @@
+import type { Ledger } from '../contract/ledger.ts';
+import type { Operator } from '../contract/operator.ts';
+import { halt } from '../errors.ts';
+import { openSqliteLedger } from '../ledger/sqlite.ts';
+import { collectGauges } from '../observe/gauges.ts';
+import { serve, urlOf } from '../observe/http.ts';
+import { createLog, type Log } from '../observe/log.ts';
+import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createReporter, type Reporter } from '../observe/reporter.ts';
+import { version } from '../observe/version.ts';
+import { createOperator } from '../operate/operator.ts';
+import { runPipeline } from '../pipeline.ts';
+import { createGate, type Gate } from './gate.ts';
+import {
+  closeAll,
+  compileFor,
+  decisionsOf,
+  openReaders,
+  type Parts,
+  participantsOf,
+} from './parts.ts';
+import { openReloads, type Reloads } from './reload.ts';
+import { ledgerBytes, statusOf } from './status.ts';
+
+export interface RunOptions {
+  readonly stop: AbortSignal;
+  /** Calls back at each SIGHUP. */
+  readonly onHangup: (act: () => void) => void;
+  /** Reads and checks the configuration anew. */
+  readonly load: () => Promise<Parts>;
+}
+
+/** What stays while configurations come and go. */
+interface House {
+  readonly ledger: Ledger;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly reporter: Reporter;
+  readonly reloads: Reloads;
+  readonly gate: Gate<Operator>;
+  upSeconds(): number;
+}
+
+/**
+ * The daemon: resolves when `stop` was aborted, every loop has ended and everything is closed. A
+ * configuration that is read anew runs on the same ledger, from the positions that it holds.
+ */
+export async function run(first: Parts, { stop, onHangup, load }: RunOptions): Promise<void> {
+  const { config } = first;
+  const started = Date.now();
+  const log = createLog(config.logLevel);
+  const metrics = createMetrics(version);
+  await using ledger = await openSqliteLedger(config.ledger.path);
+  const reporter = createReporter(metrics, log);
+  const gate = createGate<Operator>();
+  using reloads = openReloads({ load, onHangup, log, metrics });
+  const upSeconds = (): number => (Date.now() - started) / 1000;
+  let parts = first;
+  metrics.onScrape(async (set) => {
+    await collectGauges(set, ledger, reporter.news, ledgerBytes(config));
+    set('carrick_reload_refused', {}, reloads.status().refused === null ? 0 : 1);
+  });
+  await using _server = await serve({
+    listen: config.listen,
+    apiToken: () => parts.config.apiToken,
+    metrics,
+    act: gate.act,
+    vitals: reporter.vitals,
+    upSeconds,
+    log,
+  });
+  log.event('daemon.started', {
+    instance: config.instance,
+    version,
+    listen: urlOf(config.listen),
+  });
+  const signalled = (): void =>
+    log.event('daemon.stopping', { signal: String(stop.reason ?? 'stop') });
+  if (stop.aborted) signalled();
+  else stop.addEventListener('abort', signalled, { once: true });
+  const house = { ledger, log, metrics, reporter, reloads, gate, upSeconds };
+  for (;;) {
+    const next = await runUntilReload(house, parts, stop);
+    if (next === null) break;
+    parts = next;
+  }
+  tellHalted(reporter);
+  log.event('daemon.stopped', { seconds: upSeconds() });
+}
+
+/** Runs one configuration; null: it has ended for good. */
+async function runUntilReload(
+  house: House,
+  parts: Parts,
+  stop: AbortSignal,
+): Promise<Parts | null> {
+  const replaced = new AbortController();
+  const running = runParts(house, parts, AbortSignal.any([stop, replaced.signal]));
+  const next = await Promise.race([running.then(() => null), house.reloads.next(parts)]);
+  replaced.abort();
+  await running;
+  await closeAll(parts);
+  if (next !== null && next.config.logLevel !== parts.config.logLevel) {
+    house.log.level = next.config.logLevel;
+  }
+  return next;
+}
+
+async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<void> {
+  const { ledger, metrics, reporter, gate } = house;
+  reporter.expect([...parts.systems.keys()]);
+  const entities = await compileFor(parts, ledger);
+  const decisions = await decisionsOf(parts, ledger, entities, (seconds) => {
+    metrics.observe('carrick_ledger_commit_seconds', {}, seconds);
+  });
+  await using readers = openReaders(parts, entities);
+  using _clocks = watchClocks(parts, reporter);
+  const status = () =>
+    statusOf(parts.config, ledger, {
+      reporter,
+      upSeconds: house.upSeconds(),
+      reload: house.reloads.status(),
+    });
+  const operator = createOperator(decisions, status, { alone: false, read: readers.read });
+  await using _open = gate.open(operator);
+  const participants = participantsOf(parts, entities);
+  const { instance } = parts.config;
+  await runPipeline({ instance, participants, decisions, report: reporter }, stop);
+}
+
+const CLOCK_SECONDS = 60;
+
+/** Looks at every system's clock once a minute; a system that cannot be reached keeps no figure. */
+function watchClocks({ systems }: Parts, { news }: Reporter): Disposable {
+  const look = async (): Promise<void> => {
+    for (const [name, system] of systems) {
+      const one = news.get(name);
+      if (one === undefined) continue;
+      const offset = await system.clockOffset().catch(() => null);
+      one.clockOffsetSeconds = offset === null ? null : offset / 1e6;
+    }
+  };
+  const timer = setInterval(() => void look(), CLOCK_SECONDS * 1000);
+  timer.unref();
+  void look();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/** When every loop has halted there is nothing left to run for: the exit code says so. */
+function tellHalted({ news }: Reporter): void {
+  for (const [system, { source, target, trouble }] of news) {
+    if ((source !== 'halted' && target !== 'halted') || trouble === null) continue;
+    throw halt(trouble.code, `${system}: ${trouble.message}`, trouble.fix);
+  }
+}

@@ -1,0 +1,39 @@
+import { statSync } from 'node:fs';
+import type { Config } from '../config/load.ts';
+import type { Ledger } from '../contract/ledger.ts';
+import type { ReloadStatus, Status } from '../contract/operator.ts';
+import { systemStatus } from '../observe/gauges.ts';
+import type { Reporter } from '../observe/reporter.ts';
+
+/** What a running daemon knows besides its ledger. */
+export interface Running {
+  readonly reporter: Reporter;
+  readonly upSeconds: number;
+  readonly reload: ReloadStatus;
+}
+
+export async function statusOf(
+  config: Config,
+  ledger: Ledger,
+  running: Running | null,
+): Promise<Status> {
+  const counts = await ledger.desk.counts();
+  const systems = [...config.systems].map(([system, { connector }]) =>
+    systemStatus(system, connector, ledger, running?.reporter.news.get(system) ?? null),
+  );
+  return {
+    instance: config.instance,
+    uptimeSeconds: running?.upSeconds ?? null,
+    reload: running?.reload ?? null,
+    systems: await Promise.all(systems),
+    records: counts.records,
+    openConflicts: Object.values(counts.openConflicts).reduce((a, b) => a + b, 0),
+    parked: counts.parked,
+  };
+}
+
+export const ledgerBytes = ({ ledger: { path } }: Config): number =>
+  [path, `${path}-wal`].reduce(
+    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
