@@ -1,5 +1,11 @@
 import type { Entity } from '../contract/entity.ts';
-import type { JournalEntry, LinkKey, ParkedDelivery, ParkedHold } from '../contract/ledger.ts';
+import type {
+  JournalEntry,
+  JournalSide,
+  LinkKey,
+  ParkedDelivery,
+  ParkedHold,
+} from '../contract/ledger.ts';
 import type { Choice } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 import { RECORD_UNIT, type RecordId, type RecordState } from '../model/record.ts';
@@ -41,6 +47,7 @@ export function resolveAct(
     if (entry.state === 'open') w.closed.push(entry.id);
     w.journal.push({
       ...entry,
+      ...sidesNow(entity, entry, record, choice),
       id: w.numbers.case++,
       at,
       kind: 'resolution',
@@ -50,6 +57,28 @@ export function resolveAct(
       outcome: chosen === null ? null : chosen.map(({ value }) => value),
     });
   };
+}
+
+/**
+ * The systems have gone on changing the fields since the conflict: what they hold now is what the
+ * resolution writes over, so that is what its entry keeps (invariant 2). A loser that is restored
+ * stays as it was written.
+ */
+function sidesNow(
+  entity: Entity,
+  { unit, state, incoming, standing }: JournalEntry,
+  { views }: RecordState,
+  choice: Choice,
+): Pick<JournalEntry, 'incoming' | 'standing'> {
+  const fields = entity.units.find(({ name }) => name === unit)?.fields;
+  const now = (side: JournalSide): JournalSide => {
+    const view = views[side.system];
+    const restored = state !== 'open' && 'take' in choice && choice.take === side.system;
+    if (restored || fields === undefined || view === undefined) return side;
+    const values = fields.map((f, i) => view.values[f] ?? side.values?.[i] ?? null);
+    return { ...side, values };
+  };
+  return { incoming: now(incoming), standing: now(standing) };
 }
 
 interface Chosen {

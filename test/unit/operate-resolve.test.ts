@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest';
+import type { JournalEntry } from '../../src/contract/ledger.ts';
+import { runPass } from '../../src/decide/pass.ts';
+import type { RecordState } from '../../src/model/record.ts';
+import { resolveAct } from '../../src/operate/acts.ts';
+import { nothingLoaded } from '../../src/reconcile/working.ts';
+import { entityOf } from '../support/entity.ts';
+
+const entity = entityOf({
+  fields: { no: 'string', city: 'string' },
+  systems: { crm: {}, erp: {} },
+});
+
+const view = (city: string) => ({
+  status: 'linked' as const,
+  key: '1',
+  values: ['A', city],
+  raw: null,
+  represents: null,
+});
+
+const side = (system: string, city: string) => ({ system, values: [city], stamp: null });
+
+const open: JournalEntry = {
+  id: 4,
+  at: 10,
+  entity: entity.name,
+  record: 7,
+  unit: 'city',
+  kind: 'conflict',
+  state: 'open',
+  policy: 'park',
+  winner: null,
+  incoming: side('crm', 'Bremen'),
+  standing: side('erp', 'Graz'),
+  outcome: null,
+};
+
+/** The ERP's people have gone on since the conflict was opened. */
+const record: RecordState = {
+  id: 7,
+  entity: entity.name,
+  values: ['A', 'Wien'],
+  stamps: [null, { wall: 20, counter: 0, system: 'erp' }],
+  deleted: null,
+  views: { crm: view('Bremen'), erp: view('Wien') },
+  outbox: {},
+  held: { city: 4 },
+  flips: null,
+};
+
+function resolved(entry: JournalEntry, take: string) {
+  const loaded = nothingLoaded();
+  loaded.records.set(7, record);
+  const ground = {
+    entities: new Map([[entity.name, entity]]),
+    numbers: { record: 8, case: 5, seq: 1 },
+    floods: new Map(),
+    population: {},
+    refused: new Map(),
+    refusals: new Map(),
+    already: new Set<number>(),
+  };
+  const act = resolveAct(entity, entry, { take }, 30);
+  const unit = { system: 'operator', transaction: 't', at: 30, origin: 'reading' as const };
+  const pass = runPass(ground, [{ ...unit, events: [], echo: null, complete: true, act }], loaded);
+  return { record: pass.w.touched.get(7), entry: pass.w.journal[0] };
+}
+
+test('a resolution keeps what the loser holds by now, not what it held at first', () => {
+  const { record: after, entry } = resolved(open, 'crm');
+  expect(after?.values[1]).toBe('Bremen');
+  expect(entry?.standing.values).toEqual(['Wien']);
+  expect(entry?.incoming.values).toEqual(['Bremen']);
+});
+
+test('restoring the loser of a settled conflict keeps what it writes over', () => {
+  const settled = { ...open, state: 'settled' as const };
+  const { record: after, entry } = resolved(
+    { ...settled, incoming: side('erp', 'Graz'), standing: side('crm', 'Linz') },
+    'erp',
+  );
+  expect(after?.values[1]).toBe('Graz');
+  expect(entry?.incoming.values).toEqual(['Graz']);
+  expect(entry?.standing.values).toEqual(['Bremen']);
+});
