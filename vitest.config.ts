@@ -21,7 +21,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'] },
+        test: { name: 'simulation', include: ['test/{simulation,explorer}/**/*.test.ts'] },
       },
     ],
   },

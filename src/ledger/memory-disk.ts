@@ -40,6 +40,20 @@ export function emptyDisk(): Disk {
   };
 }
 
+/** A disk with the same content: what either gets from now on the other does not see. */
+export const copyDisk = (disk: Disk): Disk => ({
+  sources: new Map(disk.sources),
+  batches: new Map(disk.batches),
+  fields: new Map(disk.fields),
+  records: new Map(disk.records),
+  links: new Map(disk.links),
+  identities: new Map([...disk.identities].map(([key, records]) => [key, new Set(records)])),
+  outbox: new Map([...disk.outbox].map(([seq, held]) => [seq, { ...held }])),
+  journal: new Map(disk.journal),
+  parked: new Map(disk.parked),
+  next: disk.next,
+});
+
 /** Readers must not change what they are given: here they cannot. */
 function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;

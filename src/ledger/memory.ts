@@ -13,14 +13,14 @@ export interface MemoryLedger extends Ledger {
 }
 
 /**
- * Opens an empty ledger. `sync` stands for the disk: a commit takes effect when the promise that
- * it gives resolves, and fails, with all that were called in the meantime, when it rejects.
+ * Opens a ledger on what `disk` holds. `sync` stands for the device: a commit takes effect when the
+ * promise that it gives resolves, and fails, with all that were called in the meantime, when it
+ * rejects.
  */
-export function openMemoryLedger(sync: () => Promise<void> = async () => {}): MemoryLedger {
-  return serve(emptyDisk(), sync);
-}
-
-function serve(disk: Disk, sync: () => Promise<void>): MemoryLedger {
+export function openMemoryLedger(
+  sync: () => Promise<void> = async () => {},
+  disk: Disk = emptyDisk(),
+): MemoryLedger {
   let alive = true;
   let last: Promise<unknown> = Promise.resolve();
   let failure: { readonly error: unknown } | null = null;
@@ -62,7 +62,7 @@ function serve(disk: Disk, sync: () => Promise<void>): MemoryLedger {
     },
     crash() {
       alive = false;
-      return serve(disk, sync);
+      return openMemoryLedger(sync, disk);
     },
     async [Symbol.asyncDispose]() {
       await last;

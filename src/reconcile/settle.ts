@@ -102,7 +102,7 @@ function insertedView(record: RecordState, patch: Patch, sent: Sent): SystemView
 /**
  * A row meets a record for the first time. What only one side knows is taken; what differs goes
  * through the entity's `first_contact` chain and is journalled. A record that was being deleted is
- * wanted again.
+ * wanted again, as the new row tells it: nobody stands for values that were deleted knowingly.
  */
 export function settleFirstContact(record: RecordState, patch: Patch, occasion: Occasion): Settled {
   const draft = draftFor(record, patch, occasion);
@@ -118,9 +118,10 @@ function meet(draft: Draft, patch: Patch, isFirst: (field: number) => boolean): 
   for (const unit of entity.units) {
     const told = toldOf({ ...patch, values }, UNLINKED, unit);
     const silent = told.incoming.every((value) => value === null);
-    if (silent || agrees(draft, told)) continue;
+    if ((silent && record.deleted === null) || agrees(draft, told)) continue;
+    const own = told.fields.every((f) => isOwn(record, lens.system, f));
     if (draft.held?.[unit.name] !== undefined) keepAside(draft, told);
-    else if (told.fields.every((f) => isOwn(record, lens.system, f))) accept(draft, told);
+    else if (own || record.deleted !== null) accept(draft, told);
     else settleContest(draft, patch, UNLINKED, told, entity.firstContact, 'first_contact');
   }
 }

@@ -272,8 +272,12 @@ describe('first contact', () => {
     expect(journal).toMatchObject([{ policy: 'held', incoming: { values: ['ADA'] } }]);
   });
 
-  test('a record that is being deleted is wanted again', () => {
+  test('a record that is being deleted is wanted again, as the new row tells it', () => {
     const gone = remove(entity, recordOf(entity, start), 'erp', 2000).record;
     expect(meet(start, gone).record.deleted).toBeNull();
+    const anew = { no: 'C-1', name: 'Grace', limit: null };
+    const { record, journal } = meet(anew, gone);
+    expect(valuesOf(entity, record)).toEqual(anew);
+    expect(journal).toEqual([]);
   });
 });
