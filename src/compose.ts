@@ -5,6 +5,7 @@ import { jsonSchema as schemaOf } from './config/json-schema.ts';
 import { type Config, loadConfig } from './config/load.ts';
 import type { Connector, Finding, System } from './contract/connector.ts';
 import type { Entity } from './contract/entity.ts';
+import type { EntityPlan } from './contract/first-contact.ts';
 import type { Operator } from './contract/operator.ts';
 import {
   ConfigProblems,
@@ -19,12 +20,14 @@ import {
 import { run } from './daemon/run.ts';
 import { statusOf } from './daemon/status.ts';
 import { CarrickError, halt } from './errors.ts';
-import { openSqliteLedger } from './ledger/sqlite.ts';
+import { openScratchLedger, openSqliteLedger } from './ledger/sqlite.ts';
+import { openTextSet } from './ledger/text-set.ts';
 import type { TableSchema } from './model/change.ts';
 import { type CaseResult, runCases } from './normalize/cases.ts';
 import { operatorAt } from './observe/client.ts';
 import { urlOf } from './observe/http.ts';
 import { createOperator } from './operate/operator.ts';
+import { type PlanRequest, planFirstContact, plannedEntities } from './operate/plan.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -45,6 +48,7 @@ export async function loadComposition(path: string, env: Env, how: { offline: bo
     setupScript: async () => script(parts),
     preflight: () => preflight(parts),
     operator: () => operatorFor(parts),
+    plan: (request: PlanRequest) => planFor(parts, request),
     cases: async () => cases(parts),
   };
 }
@@ -191,4 +195,20 @@ async function operatorFor(parts: Parts): Promise<Operator & AsyncDisposable> {
       await closeAll(parts);
     },
   };
+}
+
+/** Decides what a first load would, in a ledger beside the real one that is removed afterwards. */
+async function planFor(parts: Parts, request: PlanRequest): Promise<EntityPlan[]> {
+  const path = `${parts.config.ledger.path}.plan`;
+  await using scratch = new AsyncDisposableStack();
+  const wanted = plannedEntities(parts.entities, request.entity).map(({ name }) => name);
+  scratch.defer(() => closeAll(parts));
+  const ledger = await openScratchLedger(path);
+  scratch.use(ledger);
+  const entities = (await compileFor(parts, ledger)).filter(({ name }) => wanted.includes(name));
+  const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
+  const { read } = scratch.use(openReaders(parts, entities));
+  const unlinked = scratch.use(openTextSet(`${path}-unlinked`));
+  const systems = [...parts.systems.keys()];
+  return await planFirstContact({ decisions, read, systems, unlinked }, request);
 }

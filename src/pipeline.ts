@@ -1,9 +1,8 @@
 import { backoffSeconds } from './capture/backoff.ts';
 import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
 import type { Applier } from './contract/applier.ts';
-import type { LinkKey } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
-import type { Decided, Decisions } from './decide/decisions.ts';
+import type { Decisions } from './decide/decisions.ts';
 import { apply, echoName, MAX_BATCH_ENTRIES, prepare, recover } from './decide/deliveries.ts';
 import type { EchoOf, Unit } from './decide/pass.ts';
 import {
@@ -14,12 +13,13 @@ import {
   openTables,
   type TableWatch,
 } from './decide/tables.ts';
+import { releaseWaiting } from './decide/waiting.ts';
 import { CarrickError } from './errors.ts';
 import type { Mark, SourceBatch, Transaction } from './model/change.ts';
 import type { Position } from './model/position.ts';
 import type { Report } from './observe/report.ts';
 import { indexSending } from './reconcile/echo.ts';
-import { chunkEvents, parkedEvent, type Routes, rowEvents } from './reconcile/row-event.ts';
+import { chunkEvents, type Routes, rowEvents } from './reconcile/row-event.ts';
 
 /** One system as the pipeline sees it. */
 export interface Participant extends MappedTables {
@@ -127,7 +127,7 @@ async function follow(
     source.settle(batch.position);
     snapshot.committed(chunk);
     report.decided(system, batch, units, decided, chunk);
-    if (decided.due.length > 0) await releaseWaiting(parts, decided.due);
+    await releaseWaiting(decisions, decided.due, report.released);
     if (loading && snapshot.loaded) {
       loading = false;
       report.loaded(system);
@@ -260,27 +260,6 @@ function echoReader({ instance, decisions }: PipelineParts, system: string): Ech
 
 const isDelivery = (mark: Mark, instance: string): boolean =>
   mark.instance === instance && mark.lane === 'deliver';
-
-/** Rows that waited for a row that is linked now; they may in turn be waited for. */
-async function releaseWaiting(parts: PipelineParts, due: readonly LinkKey[]): Promise<void> {
-  const { decisions, report } = parts;
-  for (let next = due; next.length > 0; ) {
-    const units: Unit[] = [];
-    for (const link of next) {
-      for (const row of await decisions.ledger.desk.waitingFor(link)) {
-        const event = parkedEvent(row, decisions.entities);
-        if (event === null) continue;
-        const { system, since: at } = row;
-        const transaction = `parked:${row.id}`;
-        const again = { system, transaction, at, origin: 'reading' } as const;
-        units.push({ ...again, events: [event], echo: null, complete: true });
-      }
-    }
-    const decided: Decided = await decisions.decide(units);
-    report.released(decided);
-    next = decided.due;
-  }
-}
 
 function snapshotOf(
   parts: PipelineParts,

@@ -9,6 +9,7 @@ import { EXIT, type Exit, epilogue, exitOf } from './exit.ts';
 import { explain } from './explain.ts';
 import { healthcheck } from './healthcheck.ts';
 import { parked } from './parked.ts';
+import { plan } from './plan.ts';
 import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { schema } from './schema.ts';
@@ -22,6 +23,7 @@ const COMMANDS = [
   run,
   setup,
   check,
+  plan,
   test,
   status,
   conflicts,

@@ -1,5 +1,6 @@
 import type { Finding } from '../contract/connector.ts';
 import type { Entity } from '../contract/entity.ts';
+import type { EntityPlan } from '../contract/first-contact.ts';
 import type { Operator } from '../contract/operator.ts';
 import type { Listen } from '../observe/access.ts';
 
@@ -30,8 +31,19 @@ export interface Composition {
   preflight(): Promise<Readonly<Record<string, readonly Finding[]>>>;
   /** Talks to the running daemon, or opens the ledger when none runs. */
   operator(): Promise<Operator & AsyncDisposable>;
+  /** What a first load would decide and write; reads both systems and changes nothing. */
+  plan(request: PlanRequest): Promise<readonly EntityPlan[]>;
   /** Runs the cases files beside the mappings. */
   cases(): Promise<readonly CaseResult[]>;
+}
+
+export interface PlanRequest {
+  /** Null: all. */
+  readonly entity: string | null;
+  /** How many examples of each kind. */
+  readonly samples: number;
+  readonly progress: (system: string, table: string, rows: number) => void;
+  readonly stop: AbortSignal;
 }
 
 export interface CaseResult {

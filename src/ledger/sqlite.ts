@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Ledger, LedgerCommit } from '../contract/ledger.ts';
 import { halt } from '../errors.ts';
@@ -30,6 +31,33 @@ export async function openSqliteLedger(
   try {
     const db = openDatabase(path, readOnly);
     return serve(db, path, readOnly, release);
+  } catch (error) {
+    release();
+    throw ledgerFault(error, path);
+  }
+}
+
+/**
+ * An empty ledger for trying things out; its files are removed when it is closed. What an earlier
+ * one left behind, because its process was killed, is removed first.
+ */
+export async function openScratchLedger(path: string): Promise<Ledger> {
+  const release = takeOwnership(path);
+  const remove = (): void => {
+    for (const file of ['', '-wal', '-shm']) rmSync(`${path}${file}`, { force: true });
+  };
+  try {
+    remove();
+    const ledger = serve(openDatabase(path, false), path, false, () => undefined);
+    return {
+      ...ledger,
+      async [Symbol.asyncDispose]() {
+        await ledger[Symbol.asyncDispose]();
+        remove();
+        release();
+        rmSync(`${path}-owner`, { force: true });
+      },
+    };
   } catch (error) {
     release();
     throw ledgerFault(error, path);

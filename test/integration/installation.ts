@@ -1,6 +1,6 @@
 /** A daemon in this process between two private servers, with mappings that a test may change. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,6 +34,10 @@ export interface Installation extends AsyncDisposable {
   hangup(): void;
   /** A series as /metrics has it now; undefined: it has none. */
   metric(series: string): Promise<number | undefined>;
+  /** All series of a metric, by their labels as Prometheus writes them. */
+  allOf(metric: string): Promise<Record<string, number>>;
+  /** What Carrick keeps on disk. */
+  files(): Promise<string[]>;
   stop(): Promise<void>;
   cli(...argv: string[]): Promise<{ code: number; out: string; err: string }>;
 }
@@ -100,6 +104,13 @@ export async function openInstallation({ urls }: Servers): Promise<Installation>
       const line = text.split('\n').find((one) => one.startsWith(`${series} `));
       return line === undefined ? undefined : Number(line.slice(series.length + 1));
     },
+    async allOf(metric) {
+      const text = await (await fetch(`http://${listen}/metrics`)).text();
+      const lines = [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)];
+      const found = lines.filter(([, name]) => name === metric);
+      return Object.fromEntries(found.map(([, , labels = '', value]) => [labels, Number(value)]));
+    },
+    files: async () => (await readdir(folder)).filter((name) => name.includes('.db')),
     stop,
     cli: (...argv) => commandLine([...argv, '--config', path], env),
     async [Symbol.asyncDispose]() {

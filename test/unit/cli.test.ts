@@ -349,6 +349,7 @@ function carrick(changes: Partial<Composition> = {}, fail?: unknown) {
     setupScript: async () => 'CREATE PUBLICATION carrick_main;\n',
     preflight: async () => ({ crm: [] }),
     operator: async () => recordingOperator(calls),
+    plan: async () => [],
     cases: async () => [],
     ...changes,
   };
