@@ -75,11 +75,12 @@ export function renderPlan(one: EntityPlan, style: Style): string {
   const by = one.matched
     .filter(({ records: n }) => n > 0)
     .map(({ by: names, records: n }) => `${count(n)} by ${names.join(' and ')}`);
+  const matched = `${count(records)} matched${by.length === 0 ? '' : ` (${by.join(', ')})`}`;
   const only = Object.entries(one.only).map(([system, n]) => `${count(n)} only in ${system}`);
   const lines = [
     paint(one.entity, 'bold', style),
     ...one.systems.map(rowsLine),
-    `  ${[`${count(records)} matched${by.length === 0 ? '' : ` (${by.join(', ')})`}`, ...only].join(', ')}`,
+    `  ${[matched, ...only].join(', ')}`,
     `  of the matched ${count(one.alike)} hold the same`,
   ];
   const section = (title: string, body: string) => lines.push('', title, body);
