@@ -3,7 +3,14 @@ import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snaps
 import type { Applier } from './contract/applier.ts';
 import type { Source } from './contract/source.ts';
 import type { Decisions } from './decide/decisions.ts';
-import { apply, echoName, MAX_BATCH_ENTRIES, prepare, recover } from './decide/deliveries.ts';
+import {
+  apply,
+  type Buried,
+  echoName,
+  MAX_BATCH_ENTRIES,
+  prepare,
+  recover,
+} from './decide/deliveries.ts';
 import type { EchoOf, Unit } from './decide/pass.ts';
 import {
   blameTables,
@@ -157,6 +164,7 @@ async function deliver(
   let number = decisions.ledger.head().batches[system] ?? 0;
   number = await recover(decisions, system, applier, number);
   const bell = decisions.bells.get(system);
+  const buried: Buried = new Map();
   report.target(system, { kind: 'delivering' });
   while (!stop.aborted) {
     const batch = await prepare(decisions, system, number + 1);
@@ -167,7 +175,7 @@ async function deliver(
     } else if (batch !== 'progress') {
       number = batch.number;
       const started = performance.now();
-      const { outcomes } = await apply(applier, batch, (applied) => {
+      const { outcomes } = await apply(applier, batch, buried, (applied) => {
         decisions.generated.set(echoName(system, number), new Map(applied.generated));
         for (const [{ entry }, outcome] of applied.outcomes) {
           if (outcome.kind === 'already') decisions.already.add(entry.seq);

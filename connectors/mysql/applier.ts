@@ -1,11 +1,13 @@
-import type { Applier, ApplyTransaction, Outcome, TableWrite } from '../../src/contract/applier.ts';
+import type { Applier, ApplyTransaction, TableWrite } from '../../src/contract/applier.ts';
 import { type CarrickError, halt } from '../../src/errors.ts';
+import type { WriteContext } from './attempt.ts';
 import type { MysqlOptions } from './config.ts';
 import { describeTables, type MysqlTable } from './describe.ts';
 import { asCarrickError } from './errors.ts';
+import { rowsInTheWay } from './insert.ts';
 import { lazySession, type Session } from './session.ts';
 import { MARK_TABLE } from './setup.ts';
-import { writeRows } from './write.ts';
+import { writeContext, writeRows } from './write.ts';
 
 /** One connection, one transaction at a time; see src/contract/applier.ts. */
 export function openApplier(options: MysqlOptions, instance: string): Applier {
@@ -30,16 +32,20 @@ export function openApplier(options: MysqlOptions, instance: string): Applier {
 
   const transaction = (session: Session): ApplyTransaction => {
     let open = true;
+    const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        open = false;
+        throw await fail(error);
+      }
+    };
+    const contextOf = async (write: TableWrite): Promise<WriteContext> =>
+      writeContext(session, options.database, await tableOf(session, write.table), write);
     return {
-      async write(write: TableWrite): Promise<Outcome[]> {
-        try {
-          const table = await tableOf(session, write.table);
-          return await writeRows(session, options.database, table, write);
-        } catch (error) {
-          open = false;
-          throw await fail(error);
-        }
-      },
+      write: (write) => attempt(async () => writeRows(await contextOf(write))),
+      inTheWay: (insert, columns) =>
+        attempt(async () => rowsInTheWay(await contextOf(insert), columns)),
       async commit() {
         open = false;
         await session.run('COMMIT').catch(async (error) => {

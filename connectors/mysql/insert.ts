@@ -37,6 +37,34 @@ export async function insertRows(context: WriteContext, slice: readonly number[]
   );
 }
 
+/** See `ApplyTransaction.inTheWay`. */
+export async function rowsInTheWay(
+  context: WriteContext,
+  columns: readonly string[],
+): Promise<Value[][][]> {
+  const shown = columnsOf(context.table, columns);
+  const found: Value[][][] = [];
+  for (const at of context.write.rows.keys()) {
+    const rows = new Map<string, Value[]>();
+    for (const guard of guardsOf(context)) {
+      const values = guard.valuesOf(at);
+      if (values === null) continue;
+      const wanted = guard.columns.map(comparable);
+      const width = guard.columns.length;
+      const all = [...guard.columns, ...shown];
+      for (const row of await lockEqual(context, guard, [values], all)) {
+        const same = values.every((value, i) => {
+          const held = row[i] ?? null;
+          return value !== null && held !== null && wanted[i]!(value) === wanted[i]!(held);
+        });
+        if (same) rows.set(JSON.stringify(row.slice(width)), row.slice(width));
+      }
+    }
+    found.push([...rows.values()]);
+  }
+  return found;
+}
+
 /** The key counts as one more guard where it is given. */
 function guardsOf({ table, write, key }: WriteContext): Guard[] {
   const guards = write.guards.map((names): Guard => {
@@ -89,12 +117,13 @@ async function lockEqual(
   { session, target }: WriteContext,
   { columns }: Guard,
   tuples: readonly (readonly Value[])[],
+  shown: readonly MysqlColumn[] = columns,
 ): Promise<Value[][]> {
   const rows = await session.rows(
-    `SELECT ${columns.map(selected).join(', ')} FROM ${target}
+    `SELECT ${shown.map(selected).join(', ')} FROM ${target}
      WHERE ${keyIn(columns, tuples)} FOR UPDATE`,
   );
-  return rows.map(decoder(columns));
+  return rows.map(decoder(shown));
 }
 
 async function insertAll(context: WriteContext, rows: readonly number[]): Promise<void> {

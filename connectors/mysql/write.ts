@@ -9,23 +9,25 @@ import type { Session } from './session.ts';
 
 /** Rows that are locked and compared at once. */
 const SLICE_ROWS = 500;
-/** See `ApplyTransaction.write`; throws what the driver throws where the transaction is over. */
-export async function writeRows(
+
+export const writeContext = (
   session: Session,
   database: string,
   table: MysqlTable,
   write: TableWrite,
-): Promise<Outcome[]> {
-  const context: WriteContext = {
-    session,
-    table,
-    write,
-    target: quoteTable(write.table, database),
-    key: columnsOf(table, write.key),
-    outcomes: [],
-  };
+): WriteContext => ({
+  session,
+  table,
+  write,
+  target: quoteTable(write.table, database),
+  key: columnsOf(table, write.key),
+  outcomes: [],
+});
+
+/** See `ApplyTransaction.write`; throws what the driver throws where the transaction is over. */
+export async function writeRows(context: WriteContext): Promise<Outcome[]> {
   for (const slice of slices(context)) {
-    if (write.op === 'insert') await insertRows(context, slice);
+    if (context.write.op === 'insert') await insertRows(context, slice);
     else await changeRows(context, slice);
   }
   return context.outcomes;

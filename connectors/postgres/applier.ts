@@ -5,7 +5,7 @@ import { halt } from '../../src/errors.ts';
 import { describeError } from './errors.ts';
 import { MARK } from './mark.ts';
 import { quotedTable, type Run, sessionConfig } from './session.ts';
-import { createWriter } from './write.ts';
+import { createWriter, type Writer } from './write.ts';
 
 /** A writer's lock, or a statement, that takes longer than this is a conflict to try again. */
 const TIMEOUTS = {
@@ -96,7 +96,7 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
         await run('begin; set constraints all immediate');
         await moveMark('deliver', batch);
         await run('savepoint row');
-        return openTransaction(run, guarded, drop, (write) => writer(run, write));
+        return openTransaction(run, guarded, drop, writer);
       }),
     fence: (batch) => guarded(() => moveMark('watermark', batch)),
     async [Symbol.asyncDispose]() {
@@ -124,7 +124,7 @@ function openTransaction(
   run: Run,
   guarded: <T>(work: () => Promise<T>) => Promise<T>,
   drop: () => void,
-  write: ApplyTransaction['write'],
+  writer: Writer,
 ): ApplyTransaction {
   let open = true;
   /** A failure ends the transaction. */
@@ -138,7 +138,8 @@ function openTransaction(
     }
   };
   return {
-    write: (rows) => whileOpen(() => write(rows)),
+    write: (rows) => whileOpen(() => writer.write(run, rows)),
+    inTheWay: (insert, columns) => whileOpen(() => writer.inTheWay(run, insert, columns)),
     async commit() {
       await whileOpen(() => run('commit'));
       open = false;

@@ -26,9 +26,14 @@ export interface Statements {
   readonly already: string;
   /** Of an insert: `n` where a row is in the way. */
   readonly taken: string;
+  /** `n` of an insert's rows beside `shown` of each row in the way, which it locks. */
+  readonly inTheWay: string;
 }
 
-export function compileStatements(typed: TypedWrite): Statements {
+export function compileStatements(
+  typed: TypedWrite,
+  shown: readonly PostgresColumn[] = [],
+): Statements {
   const { write, key, columns, compare } = typed;
   const table = quotedTable(write.table);
   const rows = `unnest(${parameterNames(typed)}) with ordinality as w(${names(typed)}, n)`;
@@ -47,6 +52,7 @@ export function compileStatements(typed: TypedWrite): Statements {
         // Locked: what holds already has to hold until the mark that says so is committed.
         already: `select w.n from ${rows} join ${table} as t on ${found}${wanted} for share of t`,
         taken: '',
+        inTheWay: '',
       };
     }
     case 'delete':
@@ -55,9 +61,12 @@ export function compileStatements(typed: TypedWrite): Statements {
         already: `select w.n from ${rows}
           where not exists (select from ${table} as t where ${found})`,
         taken: '',
+        inTheWay: '',
       };
     case 'insert': {
-      const taken = inTheWay(typed)
+      const conditions = inTheWay(typed);
+      const cells = shown.map(({ name }) => `, t.${quote(name)}`).join('');
+      const taken = conditions
         .map((condition) => `exists (select from ${table} as t where ${condition})`)
         .join(' or ');
       const free = taken === '' ? '' : `where not (${taken})`;
@@ -69,6 +78,9 @@ export function compileStatements(typed: TypedWrite): Statements {
           order by w.n returning ${keys}`,
         already: '',
         taken: taken === '' ? '' : `select w.n from ${rows} where ${taken}`,
+        inTheWay: `select w.n${cells} from ${rows}
+          join ${table} as t on ${conditions.map((one) => `(${one})`).join(' or ') || 'false'}
+          for update of t`,
       };
     }
   }

@@ -16,26 +16,45 @@ interface Job {
   readonly statements: Statements;
 }
 
-/** Applies the rows of a write inside the open transaction, which has the savepoint `row`. */
-export function createWriter(pool: Pool): (run: Run, write: TableWrite) => Promise<Outcome[]> {
-  const tables = new Map<string, PostgresTable>();
+/** Works inside the open transaction, which has the savepoint `row`; see `ApplyTransaction`. */
+export interface Writer {
+  write(run: Run, write: TableWrite): Promise<Outcome[]>;
+  inTheWay(run: Run, insert: TableWrite, columns: readonly string[]): Promise<Value[][][]>;
+}
 
-  return async (run, write) => {
-    if (write.rows.length === 0) return [];
-    let table = tables.get(write.table);
-    if (table === undefined) {
-      [table] = await describeTables(pool, [write.table]);
-      if (table === undefined) throw misfit(`there is no table ${write.table}`);
-      tables.set(write.table, table);
-    }
-    const typed = typeWrite(table, write);
-    const job: Job = { run, typed, statements: compileStatements(typed) };
-    const outcomes = new Map<RowWrite, Outcome>();
-    for (const rows of write.op === 'insert' ? apart(write) : [write.rows]) {
-      const settled = await bisect(job, rows);
-      for (const [i, row] of rows.entries()) outcomes.set(row, settled[i]!);
-    }
-    return write.rows.map((row) => outcomes.get(row)!);
+export function createWriter(pool: Pool): Writer {
+  const tables = new Map<string, PostgresTable>();
+  const tableOf = async (name: string): Promise<PostgresTable> => {
+    const known = tables.get(name);
+    if (known !== undefined) return known;
+    const [table] = await describeTables(pool, [name]);
+    if (table === undefined) throw misfit(`there is no table ${name}`);
+    tables.set(name, table);
+    return table;
+  };
+  return {
+    async write(run, write) {
+      if (write.rows.length === 0) return [];
+      const typed = typeWrite(await tableOf(write.table), write);
+      const job: Job = { run, typed, statements: compileStatements(typed) };
+      const outcomes = new Map<RowWrite, Outcome>();
+      for (const rows of write.op === 'insert' ? apart(write) : [write.rows]) {
+        const settled = await bisect(job, rows);
+        for (const [i, row] of rows.entries()) outcomes.set(row, settled[i]!);
+      }
+      return write.rows.map((row) => outcomes.get(row)!);
+    },
+    async inTheWay(run, insert, columns) {
+      const table = await tableOf(insert.table);
+      const typed = typeWrite(table, insert);
+      const shown = columns.map((name) => columnOf(table, name));
+      const { inTheWay } = compileStatements(typed, shown);
+      const found: Value[][][] = insert.rows.map(() => []);
+      for (const [n, ...cells] of await run(inTheWay, parametersOf(typed, insert.rows))) {
+        found[Number(n) - 1]?.push(decoded(shown, cells));
+      }
+      return found;
+    },
   };
 }
 
@@ -62,11 +81,7 @@ function apart({ columns, guards, rows }: TableWrite): Rows[] {
 }
 
 function typeWrite(table: PostgresTable, write: TableWrite): TypedWrite {
-  const column = (name: string): PostgresColumn => {
-    const found = table.columns.find((candidate) => candidate.name === name);
-    if (found === undefined) throw misfit(`table ${table.name} has no column ${name}`);
-    return found;
-  };
+  const column = (name: string): PostgresColumn => columnOf(table, name);
   return {
     write,
     key: write.key.map(column),
@@ -75,6 +90,12 @@ function typeWrite(table: PostgresTable, write: TableWrite): TypedWrite {
     guards: write.guards.map((guard) => guard.map(column)),
     keyed: write.rows[0]?.key !== null,
   };
+}
+
+function columnOf(table: PostgresTable, name: string): PostgresColumn {
+  const found = table.columns.find((candidate) => candidate.name === name);
+  if (found === undefined) throw misfit(`table ${table.name} has no column ${name}`);
+  return found;
 }
 
 function misfit(message: string): Error {
@@ -142,13 +163,15 @@ async function takenRows({ run, typed, statements }: Job, rows: Rows): Promise<S
   return numbers(await run(statements.taken, parametersOf(typed, rows)));
 }
 
-function inserted({ key }: TypedWrite, row: readonly (string | null)[]): Outcome {
-  const values = row.map((text, i): Value => {
-    const decode = key[i]!.codec.decode;
+const inserted = ({ key }: TypedWrite, row: readonly Value[]): Outcome => {
+  return { kind: 'applied', key: decoded(key, row) };
+};
+
+const decoded = (columns: readonly PostgresColumn[], row: readonly Value[]): Value[] =>
+  row.map((text, i) => {
+    const decode = columns[i]!.codec.decode;
     return text === null || decode === null ? text : decode(text);
   });
-  return { kind: 'applied', key: values };
-}
 
 /** An update may write key columns. */
 function keyAfter({ write }: TypedWrite, row: RowWrite): readonly Value[] {

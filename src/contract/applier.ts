@@ -28,6 +28,11 @@ export interface ApplyTransaction extends AsyncDisposable {
    * serialization, lock timeout), `target.unreachable` (retry).
    */
   write(write: TableWrite): Promise<Outcome[]>;
+  /**
+   * Why an insert diverged: for each of its rows the rows that its key or a guard hits, with their
+   * `columns`, locked until the end of the transaction. Fails as `write` does.
+   */
+  inTheWay(insert: TableWrite, columns: readonly string[]): Promise<(readonly Value[])[][]>;
   /** Returns when the target says that it is committed. After an error the outcome is unknown. */
   commit(): Promise<void>;
 }

@@ -123,7 +123,13 @@ export type Deletion =
   | { readonly kind: 'propagate' }
   | { readonly kind: 'unlink' }
   | { readonly kind: 'ignore' }
-  | { readonly kind: 'soft'; readonly column: number; readonly value: Value };
+  | {
+      readonly kind: 'soft';
+      readonly column: number;
+      readonly value: Value;
+      /** What a row has there that is not deleted; `undefined`: not known. */
+      readonly alive?: Value;
+    };
 
 export type Read =
   | {

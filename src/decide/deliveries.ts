@@ -1,6 +1,6 @@
 import type { Applier, ApplyTransaction, Outcome } from '../contract/applier.ts';
 import type { OutboxEntry, ParkedDelivery } from '../contract/ledger.ts';
-import { type Delivery, groupWrites, parentsOf, plan } from '../deliver/plan.ts';
+import { type Delivery, groupWrites, parentsOf, plan, revival } from '../deliver/plan.ts';
 import { halt } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { rowKey } from '../model/value.ts';
@@ -135,19 +135,21 @@ export interface Applied {
 export async function apply(
   applier: Applier,
   batch: Batch,
+  buried: Buried,
   beforeCommit: (applied: Applied) => void,
 ): Promise<Applied> {
   const outcomes = new Map<Delivery, Outcome>();
   const generated = new Map<string, RecordId>();
   const keys = new Map(batch.keys);
   const keyOf = (id: RecordId): string | null => keys.get(id) ?? null;
+  const inserted = (delivery: Delivery, key: string): void => {
+    keys.set(delivery.record.id, key);
+    generated.set(generatedText(delivery.entity.name, key), delivery.record.id);
+  };
   await using transaction = await applier.begin(batch.number);
   const write = async (deliveries: readonly Delivery[]): Promise<void> => {
     for (const group of groupWrites(deliveries, keyOf)) {
-      await writeGroup(transaction, group, outcomes, (delivery, key) => {
-        keys.set(delivery.record.id, key);
-        generated.set(generatedText(delivery.entity.name, key), delivery.record.id);
-      });
+      await writeGroup(transaction, group, outcomes, inserted);
     }
   };
   const deletes = batch.deliveries.filter(({ need }) => need.op === 'delete');
@@ -156,6 +158,15 @@ export async function apply(
     keyOf,
     write,
   );
+  const blocked = [...outcomes].filter(
+    ([{ lens, need }, { kind }]) =>
+      need.op === 'insert' && kind === 'diverged' && lens.deletion.kind === 'soft',
+  );
+  for (const [delivery] of blocked) {
+    const outcome = await revive(transaction, delivery, keyOf, buried);
+    if (outcome !== null) outcomes.set(delivery, outcome);
+    if (outcome?.kind === 'applied') inserted(delivery, rowKey(outcome.key));
+  }
   for (const level of childrenFirst(deletes)) await write(level);
   const refused = [...outcomes].filter(([, outcome]) => outcome.kind === 'refused');
   if (refused.length > 0) await write(refused.map(([delivery]) => delivery));
@@ -163,6 +174,41 @@ export async function apply(
   beforeCommit(applied);
   await transaction.commit();
   return applied;
+}
+
+/** Soft-deleted rows that stood in the way of inserts: by record, at which try, and as what. */
+export type Buried = Map<RecordId, { readonly attempts: number; readonly cells: string }>;
+
+/**
+ * An insert whose place a soft-deleted row holds brings that row back to life: at the second try,
+ * if the row is as it was at the first. The mark of the first came back behind it, so that it has
+ * been read (invariant 3).
+ */
+async function revive(
+  transaction: ApplyTransaction,
+  delivery: Delivery,
+  keyOf: (id: RecordId) => string | null,
+  buried: Buried,
+): Promise<Outcome | null> {
+  const { entry, record } = delivery;
+  const before = buried.get(record.id);
+  buried.delete(record.id);
+  const [group] = groupWrites([delivery], keyOf);
+  const [row] = group?.write.rows ?? [];
+  if (group === undefined || row === undefined) return null;
+  const { columns } = delivery.lens.table;
+  const [found = []] = await transaction.inTheWay(group.write, columns);
+  const [only] = found;
+  if (only === undefined || found.length > 1) return null;
+  const update = revival(delivery, { write: group.write, row }, only);
+  if (update === null) return null;
+  const cells = JSON.stringify(only);
+  if (before?.cells !== cells || before.attempts >= entry.attempts) {
+    buried.set(record.id, { attempts: entry.attempts, cells });
+    return null;
+  }
+  const [outcome] = await transaction.write(update);
+  return outcome ?? null;
 }
 
 async function writeGroup(

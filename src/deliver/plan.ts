@@ -2,7 +2,7 @@ import type { RowWrite, TableWrite } from '../contract/applier.ts';
 import type { Entity, Lens } from '../contract/entity.ts';
 import type { OutboxEntry, Sent } from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
-import { type Cell, rowKeyValues, type Value } from '../model/value.ts';
+import { type Cell, rowKey, rowKeyValues, type Value } from '../model/value.ts';
 import { type Need, needOf, only, writeCells } from './need.ts';
 
 /** One decided write of a batch. */
@@ -190,6 +190,41 @@ function insertWrite({ entity, lens, sent }: Delivery, keyOf: KeyOf) {
   return {
     shape: { ...shapeOf(lens, 'insert', written, []), guards },
     row: { key: given ? (key as Value[]) : null, values: cellsAt(cells, written), expect: [] },
+  };
+}
+
+/**
+ * The update that makes the soft-deleted row in the way of an insert the row that is wanted; null
+ * where it is another's key, alive, or none of ours even when alive. What a deleted row holds is no
+ * longer anybody's opinion; `compare` still guards all of it against who revives it himself.
+ */
+export function revival(
+  { lens }: Delivery,
+  {
+    write: { columns, key: keyNames },
+    row,
+  }: { readonly write: TableWrite; readonly row: RowWrite },
+  found: readonly Value[],
+): TableWrite | null {
+  const { deletion, table } = lens;
+  if (deletion.kind !== 'soft' || deletion.alive === undefined) return null;
+  if (found[deletion.column] !== deletion.value) return null;
+  const key = keyNames.map((name) => found[table.columns.indexOf(name)] ?? null);
+  if (row.key !== null && rowKey(row.key) !== rowKey(key)) return null;
+  const alive = found.with(deletion.column, deletion.alive);
+  if (lens.read(alive, () => undefined).kind === 'outside') return null;
+  const name = table.columns[deletion.column] ?? '';
+  const others = columns.flatMap((column, i) =>
+    column === name || keyNames.includes(column) ? [] : [{ column, value: row.values[i] ?? null }],
+  );
+  return {
+    op: 'update',
+    table: table.name,
+    key: keyNames,
+    columns: [...others.map(({ column }) => column), name],
+    compare: table.columns,
+    guards: [],
+    rows: [{ key, values: [...others.map(({ value }) => value), deletion.alive], expect: found }],
   };
 }
 

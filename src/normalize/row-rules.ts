@@ -23,7 +23,7 @@ export interface RowRules {
 export function compileRowRules(value: SystemValue, place: Place): RowRules {
   return {
     ...compileWhere(value.where, place),
-    deletion: compileDeletion(value.delete, place),
+    deletion: compileDeletion(value, place),
     onInsert: Object.entries(value.on_insert ?? {}).map(([name, constant]) => {
       const path = [...place.path, 'on_insert', name];
       return columnConstant(name, constant, path, place);
@@ -62,7 +62,11 @@ function compileWhere(
   };
 }
 
-function compileDeletion(value: SystemValue['delete'], place: Place): Deletion {
+/** What a live row holds is what our inserts put there, else the opposite of a yes or no. */
+function compileDeletion(
+  { delete: value, on_insert: onInsert }: SystemValue,
+  place: Place,
+): Deletion {
   if (value === undefined) return { kind: 'propagate' };
   if (typeof value === 'string') return { kind: value };
   const path = [...place.path, 'delete', 'soft'];
@@ -72,8 +76,22 @@ function compileDeletion(value: SystemValue['delete'], place: Place): Deletion {
     return { kind: 'propagate' };
   }
   const [name, constant] = first;
-  return { kind: 'soft', ...columnConstant(name, constant, [...path, name], place) };
+  const deleted = columnConstant(name, constant, [...path, name], place);
+  const made = onInsert?.[name];
+  if (made !== undefined) {
+    const { value: alive } = columnConstant(name, made, [...place.path, 'on_insert', name], place);
+    return { kind: 'soft', ...deleted, alive };
+  }
+  const alive = OPPOSITES.get(deleted.value ?? '');
+  return { kind: 'soft', ...deleted, ...(alive === undefined ? {} : { alive }) };
 }
+
+const OPPOSITES: ReadonlyMap<string, string> = new Map([
+  ['true', 'false'],
+  ['false', 'true'],
+  ['1', '0'],
+  ['0', '1'],
+]);
 
 /** A constant in the spelling of its column: `true` is `1` for a column of integers. */
 function columnConstant(

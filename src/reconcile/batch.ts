@@ -60,11 +60,12 @@ function present(
     setLink(w, linkOf(event, event.oldKey), null);
     setLink(w, linkOf(event, key), record.id);
   }
-  if (record === null && parked === null && isPartial(event)) {
-    readLater(w, event);
-    return;
-  }
+  const partial = record === null && parked === null && isPartial(event);
+  if (partial) readLater(w, event);
+  // What revived a row shows what it changed: enough to know our own by, no more.
+  if (partial && echo === null) return;
   const read = event.read ?? readRow(row, cells);
+  if (partial && read.kind !== 'row') return;
   if (read.kind === 'invalid') {
     const detail = read.faults.map((fault) => `${fault.place}: ${fault.message}`).join('; ');
     park(w, row, cells, { reason: 'invalid', detail });
@@ -82,7 +83,7 @@ function present(
   }
   const at = read.writtenAt ?? loggedAt(event);
   const patch: Patch = { entity, lens, key, values: translated.values, raw: read.raw, at };
-  if (record === null) introduce(w, row, cells, patch, echo);
+  if (record === null) introduce(w, row, cells, patch, { echo, partial });
   else {
     const ours = echo === null ? null : claim(echo, record.id);
     settleLinked(w, record, patch, ours, occasionOf(w, event));
@@ -155,7 +156,7 @@ function introduce(
   row: Row,
   cells: readonly Cell[],
   patch: Patch,
-  echo: Echo | null,
+  { echo, partial }: { readonly echo: Echo | null; readonly partial: boolean },
 ): void {
   const { event, parked } = row;
   const { system } = patch.lens;
@@ -176,6 +177,7 @@ function introduce(
       return;
     }
   }
+  if (partial) return;
   const match = matchRecord(w, patch);
   if (match === undefined) return;
   if (match === 'ambiguous') {

@@ -50,7 +50,7 @@ export function settleUnit(draft: Draft, patch: Patch, view: SystemView, unit: U
     // 3. The system was up to date: accepted. It may go on changing what an open conflict holds.
     accept(draft, told);
   } else if (draft.held?.[unit.name] !== undefined) {
-    keepAside(draft, told);
+    keepAside(draft, told, 'conflict');
   } else {
     // 4. It had not seen what another system wrote.
     settleContest(draft, patch, view, told, unit.chain, 'conflict');
@@ -84,11 +84,11 @@ export function accept(draft: Draft, { fields, incoming }: Told): void {
 }
 
 /** While a conflict is open nobody else's value is taken; it stays where it is, and is kept. */
-export function keepAside(draft: Draft, told: Told): void {
+export function keepAside(draft: Draft, told: Told, kind: JournalEntry['kind']): void {
   const { values, ...standing } = standingSide(draft.record, told.unit);
   journal(draft, {
     ...sidesOf(draft, told),
-    kind: 'conflict',
+    kind,
     policy: 'held',
     winner: standing.system,
     outcome: values,

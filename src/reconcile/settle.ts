@@ -120,7 +120,7 @@ function meet(draft: Draft, patch: Patch, isFirst: (field: number) => boolean): 
     const silent = told.incoming.every((value) => value === null);
     if ((silent && record.deleted === null) || agrees(draft, told)) continue;
     const own = told.fields.every((f) => isOwn(record, lens.system, f));
-    if (draft.held?.[unit.name] !== undefined) keepAside(draft, told);
+    if (draft.held?.[unit.name] !== undefined) keepAside(draft, told, 'first_contact');
     else if (own || record.deleted !== null) accept(draft, told);
     else settleContest(draft, patch, UNLINKED, told, entity.firstContact, 'first_contact');
   }

@@ -142,6 +142,34 @@ conformance('apply', (subject) => {
     },
   );
 
+  subject.test('rows in the way of an insert are told whole, and are held', async () => {
+    await using it = await install(subject, [plain('standing')]);
+    await it.user.run(`insert into standing values (1, 'a', 1), (2, 'b', null), (3, 'b', 3.5)`);
+    const rows: Value[][] = [
+      ['1', 'x', null],
+      ['8', 'b', '7'],
+      ['9', null, '3.50'],
+      ['10', 'A', null],
+    ];
+    const write = { ...insert('standing', ...rows), guards: [['name'], ['amount']] };
+    await using applier = await it.applier();
+    await using transaction = await applier.begin((await applier.committed()) + 1);
+    const found = await transaction.inTheWay(write, ['amount', 'id']);
+    expect(found.map((each) => each.sort((a, b) => (a[1]! < b[1]! ? -1 : 1)))).toEqual([
+      [['1.00', '1']],
+      [
+        [null, '2'],
+        ['3.50', '3'],
+      ],
+      [['3.50', '3']],
+      [],
+    ]);
+    const renaming = it.user.run(`update standing set name = 'c' where id = 3`);
+    expect(await waits(renaming)).toBe(true);
+    await transaction.commit();
+    await renaming;
+  });
+
   subject.test('of two rows of one write that want one guarded place, one gets it', async () => {
     await using it = await install(subject, [plain('crowded')]);
     const write = insert('crowded', ['1', 'a', null], ['2', 'b', null], ['3', 'a', null]);

@@ -35,6 +35,11 @@ export function modelApplier(world: World, name: string, answer: Answer, blind =
             return outcome;
           });
         },
+        async inTheWay(insert, columns) {
+          return insert.rows.map((row) =>
+            hits(system, insert, row).map((hit) => columns.map((column) => cellOf(hit, column))),
+          );
+        },
         async commit() {
           if (answer !== 'lost') {
             const at = DAWN + world.operations.length * APART + APART / 2;
@@ -65,23 +70,28 @@ const COLUMNS = ['id', 'k', 'a', 'b'];
 const cellOf = ({ id, values }: Row, column: string): Value =>
   column === 'id' ? id : (values[COLUMNS.indexOf(column) - 1] ?? null);
 
+const hits = ({ rows }: System, { columns, guards }: TableWrite, { values }: RowWrite): Row[] =>
+  rows.filter((row) =>
+    guards.some((guard) =>
+      guard.every((column) => cellOf(row, column) === values[columns.indexOf(column)]),
+    ),
+  );
+
 interface Written {
   readonly outcome: Outcome;
   readonly change: Change | null;
 }
 
-function writeRow(system: System, write: TableWrite, { key, values, expect }: RowWrite): Written {
-  const { op, columns, compare, guards } = write;
+function writeRow(system: System, write: TableWrite, row: RowWrite): Written {
+  const { op, columns, compare } = write;
+  const { key, values, expect } = row;
   const none = (kind: 'already' | 'diverged'): Written => ({ outcome: { kind }, change: null });
   const wanted = (column: string): Value | undefined => {
     const i = columns.indexOf(column);
     return i < 0 ? undefined : (values[i] ?? null);
   };
   if (op === 'insert') {
-    const taken = system.rows.some((row) =>
-      guards.some((guard) => guard.every((column) => cellOf(row, column) === wanted(column))),
-    );
-    if (taken) return none('diverged');
+    if (hits(system, write, row).length > 0) return none('diverged');
     const id = `${system.name}-${system.nextId}`;
     const after = { id, values: ['k', 'a', 'b'].map((column) => wanted(column) ?? null) };
     return { outcome: { kind: 'applied', key: [id] }, change: { before: null, after } };

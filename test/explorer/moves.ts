@@ -208,7 +208,7 @@ const send =
     world.memory.frozen.delete(name);
     const applier = modelApplier(world, name, answer, ground.defect === 'blind writes');
     try {
-      await apply(applier, batch, (applied) => {
+      await apply(applier, batch, new Map(), (applied) => {
         decisions.generated.set(echoName(name, batch.number), new Map(applied.generated));
         for (const [{ entry }, outcome] of applied.outcomes) {
           if (outcome.kind === 'already') decisions.already.add(entry.seq);

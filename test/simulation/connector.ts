@@ -19,6 +19,7 @@ import {
   type RowChange,
   type Session,
   type SimulatedSystem,
+  type StoredRow,
 } from './system.ts';
 
 export interface Connection {
@@ -226,6 +227,16 @@ function openTransaction(
         }),
       );
     },
+    inTheWay: (insert, columns) =>
+      call('in the way', () =>
+        attempt(() =>
+          insert.rows.map((row) =>
+            standing(system, session, insert, row).map(({ cells }) =>
+              columns.map((column) => cells[column] ?? null),
+            ),
+          ),
+        ),
+      ),
     commit: () => call('commit', () => attempt(() => session.commit())),
     async [Symbol.asyncDispose]() {
       session.rollback();
@@ -255,20 +266,33 @@ function writeRow(
 const cellsOf = (columns: readonly string[], values: readonly Value[]): Record<string, Value> =>
   Object.fromEntries(columns.map((column, i) => [column, values[i] ?? null]));
 
+/** The rows that an insert's key or a guard hits; `Blocked` while somebody else holds one. */
+function standing(
+  system: SimulatedSystem,
+  session: Session,
+  { table, columns, guards }: TableWrite,
+  row: RowWrite,
+): StoredRow[] {
+  const cells = cellsOf(columns, row.values);
+  const own = row.key === null ? null : rowKey(row.key);
+  if (own !== null) session.row(table, own);
+  return session.rows(table).filter((other) => {
+    const at = system.keyOf(table, other.cells);
+    const hit = guards.some((guard) => guard.every((c) => other.cells[c] === cells[c]));
+    if (hit) session.row(table, at);
+    return hit || at === own;
+  });
+}
+
 function insertRow(
   system: SimulatedSystem,
   session: Session,
-  { table, columns, guards, key }: TableWrite,
+  write: TableWrite,
   row: RowWrite,
 ): Outcome {
+  if (standing(system, session, write, row).length > 0) return { kind: 'diverged' };
+  const { table, columns, key } = write;
   const cells = cellsOf(columns, row.values);
-  if (row.key !== null && session.row(table, rowKey(row.key)) !== null) return { kind: 'diverged' };
-  for (const other of session.rows(table)) {
-    const hit = guards.some((guard) => guard.every((c) => other.cells[c] === cells[c]));
-    if (!hit) continue;
-    session.row(table, system.keyOf(table, other.cells));
-    return { kind: 'diverged' };
-  }
   const made = session.insert(table, cells);
   return { kind: 'applied', key: key.map((column) => made.cells[column] ?? null) };
 }

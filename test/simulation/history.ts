@@ -19,7 +19,7 @@ export interface Write {
   readonly trigger: boolean;
 }
 
-/** A user removed a row: everything its cells descend from was seen. */
+/** A user removed a row, or hid it: everything its cells descend from was seen. */
 export interface Removal {
   readonly system: string;
   readonly table: string;

@@ -201,6 +201,7 @@ export function tablesOf(system: string, setup: Setup): TableDef[] {
         if (field === undefined || !FOLLOWED.has(field)) return null;
         return { field: `${entity}.${field}`, read: (cell) => canonical(field, cell) };
       },
+      hidden: (row) => row.is_vendor === 'true' || (setup.softDelete && row.active === 'false'),
       who: (row) => (row[number] ?? '').replace(/~.*/, ''),
     };
   });

@@ -233,8 +233,8 @@ const isRenumbered = ({ outcome }: State, { cells }: Extract<Parked, { kind: 'ro
   );
 
 /**
- * A row that is soft-deleted, outside of `where`, or of a record that a person has to decide about
- * keeps its number and address: another row with one of them cannot be inserted.
+ * A row that is outside of `where`, or of a record that a person has to decide about, keeps its
+ * number and address: another row with one of them cannot be inserted.
  */
 function isTaken(
   state: State,
@@ -245,8 +245,6 @@ function isTaken(
   const system = state.outcome.systems.get(name);
   if (record === undefined || lens === undefined || system === undefined) return false;
   if (record.views[name]?.status === 'linked') return false;
-  // It may have been shown or renamed since: the delivery waits for a person all the same.
-  if (state.outcome.diary.hidden.has(whoOf(record))) return true;
   const match = entityOf(state, of).match.flat();
   return system.visible(lens.table.name).some(({ cells }) =>
     match.some((f) => {

@@ -21,6 +21,8 @@ export interface TableDef {
   trigger(before: Cells | null, row: Record<string, Value>): void;
   /** The field whose writes are followed, and how its cell reads; null: not followed. */
   follow(column: string): { readonly field: string; read(cell: Value): Value } | null;
+  /** Soft-deleted, or outside of `where`. */
+  hidden(row: Cells): boolean;
   /** Which real-world thing a row is about. */
   who(row: Cells): string;
 }
@@ -176,6 +178,12 @@ function openSession(parts: SessionParts): Session {
     if (row === null) throw new Refusal('02000', 'no row');
     return row;
   };
+  const removed = (table: string, { cells, authors }: StoredRow): void => {
+    if (parts.author === 'carrick') return;
+    const seen = Object.values(authors).filter((write) => write !== null);
+    const who = defOf(parts, table).who(cells);
+    self.removed.push({ system: parts.name, table, who, seen });
+  };
   const put = (change: RowChange): void => {
     lock.take(change);
     swap(rowsOf(change.table), keyOf, change.table, change.before, change.after);
@@ -202,15 +210,14 @@ function openSession(parts: SessionParts): Session {
       const cells = { ...before.cells, ...given };
       const row = stored(parts, self, lock, { def: defOf(parts, table), before, cells, given });
       put({ table, before, after: row });
+      // Who hides a row, or writes into a hidden one, does so out of everybody's sight.
+      if (defOf(parts, table).hidden(row.cells)) removed(table, row);
       return row;
     },
     delete(table, key) {
       const before = existing(table, key);
       put({ table, before, after: null });
-      if (parts.author === 'carrick') return;
-      const seen = Object.values(before.authors).filter((write) => write !== null);
-      const who = defOf(parts, table).who(before.cells);
-      self.removed.push({ system: parts.name, table, who, seen });
+      removed(table, before);
     },
     mark(next) {
       lock.check(markLock(next));

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { Entity, Lens } from '../../src/contract/entity.ts';
 import type { OutboxEntry } from '../../src/contract/ledger.ts';
 import { needOf } from '../../src/deliver/need.ts';
-import { groupWrites, type KeyOf, plan } from '../../src/deliver/plan.ts';
+import { groupWrites, type KeyOf, plan, revival } from '../../src/deliver/plan.ts';
 import { enqueue } from '../../src/deliver/queue.ts';
 import { RECORD_UNIT, type RecordState } from '../../src/model/record.ts';
+import type { Value } from '../../src/model/value.ts';
 import { entityOf, recordOf, type Told } from '../support/entity.ts';
 
 const customer = entityOf({
@@ -148,6 +149,47 @@ describe('writes', () => {
       op: 'update',
       columns: ['gone'],
       rows: [{ values: ['true'], expect: ['C-1', 'false'] }],
+    });
+  });
+
+  describe('a soft-deleted row in the way of an insert', () => {
+    const soft = (alive: object) =>
+      entityOf({
+        fields: { no: 'string', name: 'string', gone: 'boolean' },
+        systems: {
+          crm: {},
+          erp: { deletion: { kind: 'soft', column: 3, value: 'true', ...alive } },
+        },
+      });
+    const revived = (entity: Entity, found: readonly Value[], key: Value[] | null = null) => {
+      const record = recordOf(entity, { no: 'C-1', name: 'Ada' });
+      const { erp: _, ...views } = record.views;
+      const wanted = plan(
+        [entryOf(record)],
+        () => ({ ...record, views }),
+        () => entity,
+        () => null,
+      );
+      const [group] = groupWrites(wanted.deliveries, () => null);
+      const row = { ...group!.write.rows[0]!, key };
+      return revival(group!.deliveries[0]!, { write: group!.write, row }, found);
+    };
+    const buried = ['erp-7', 'C-1', 'Old', 'true'];
+
+    test('is written over and made alive, if it still holds what was found', () => {
+      expect(revived(soft({ alive: 'false' }), buried)).toMatchObject({
+        op: 'update',
+        columns: ['no', 'name', 'gone'],
+        rows: [{ key: ['erp-7'], values: ['C-1', 'Ada', 'false'], expect: buried }],
+      });
+    });
+
+    test.each([
+      ['alive', { alive: 'false' }, buried.with(3, 'false'), null],
+      ["another key's", { alive: 'false' }, buried, ['erp-8']],
+      ['in a column whose live content nobody knows', {}, buried, null],
+    ] as const)('stays as it is where it is %s', (_, alive, found, key) => {
+      expect(revived(soft(alive), found, key === null ? null : [...key])).toBeNull();
     });
   });
 

@@ -157,7 +157,8 @@ describe.each([
     });
     expect(erp.admits(row(flag(true), flag(true)))).toBe(false);
     expect(erp.admits(row(undefined, flag(true)))).toBe(true);
-    expect(erp.deletion).toEqual({ kind: 'soft', column: 9, value: flag(false) });
+    const soft = { kind: 'soft', column: 9, value: flag(false), alive: flag(true) };
+    expect(erp.deletion).toEqual(soft);
   });
 
   test('writes the columns of the fields it is given, and no others', () => {
