@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { connectors } from '../connectors/registry.ts';
 import { loadCases } from './config/cases.ts';
 import { jsonSchema as schemaOf } from './config/json-schema.ts';
 import { type Config, loadConfig } from './config/load.ts';
+import { redacted } from './config/redact.ts';
 import type { Connector, Finding, System } from './contract/connector.ts';
+import type { Daemon } from './contract/controls.ts';
 import type { Entity } from './contract/entity.ts';
 import type { EntityPlan } from './contract/first-contact.ts';
-import type { Operator } from './contract/operator.ts';
 import {
   ConfigProblems,
   closeAll,
@@ -19,6 +21,7 @@ import {
 } from './daemon/parts.ts';
 import { run } from './daemon/run.ts';
 import { statusOf } from './daemon/status.ts';
+import { supportOf } from './daemon/support.ts';
 import { CarrickError, halt } from './errors.ts';
 import { openScratchLedger, openSqliteLedger } from './ledger/sqlite.ts';
 import { openTextSet } from './ledger/text-set.ts';
@@ -26,6 +29,7 @@ import type { TableSchema } from './model/change.ts';
 import { type CaseResult, runCases } from './normalize/cases.ts';
 import { operatorAt } from './observe/client.ts';
 import { urlOf } from './observe/http.ts';
+import { createControls } from './operate/controls.ts';
 import { createOperator } from './operate/operator.ts';
 import { type PlanRequest, planFirstContact, plannedEntities } from './operate/plan.ts';
 
@@ -50,6 +54,7 @@ export async function loadComposition(path: string, env: Env, how: { offline: bo
     operator: () => operatorFor(parts),
     plan: (request: PlanRequest) => planFor(parts, request),
     cases: async () => cases(parts),
+    files: () => filesOf(parts),
   };
 }
 
@@ -118,6 +123,16 @@ function cases({ config, entities }: Parts): CaseResult[] {
   });
 }
 
+function filesOf({ config: { file, sources, mappings } }: Parts) {
+  const textOf = (path: string): string => sources.texts.get(path) ?? '';
+  return {
+    config: redacted(file, textOf(file)),
+    mappings: Object.fromEntries(
+      mappings.map(({ yaml }) => [yaml.file, textOf(resolve(yaml.file))]),
+    ),
+  };
+}
+
 async function setup(parts: Parts): Promise<string[]> {
   const lines: string[] = [];
   for (const [name, system] of parts.systems) {
@@ -167,7 +182,7 @@ async function clockFindings(system: System): Promise<Finding[]> {
 }
 
 /** The running daemon's, or one over the ledger when no daemon answers. */
-async function operatorFor(parts: Parts): Promise<Operator & AsyncDisposable> {
+async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   const { config } = parts;
   const remote = operatorAt(urlOf(config.listen), config.apiToken);
   try {
@@ -187,8 +202,14 @@ async function operatorFor(parts: Parts): Promise<Operator & AsyncDisposable> {
     alone: true,
     read: readers.read,
   });
+  const controls = createControls(decisions, {
+    systems: [...parts.systems.keys()],
+    log: null,
+    support: () => supportOf(config, ledger, null, null),
+  });
   return {
     ...operator,
+    ...controls,
     async [Symbol.asyncDispose]() {
       await readers[Symbol.asyncDispose]();
       await ledger[Symbol.asyncDispose]();

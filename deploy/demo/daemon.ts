@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { Controls } from '../../src/contract/controls.ts';
 import type { Operator } from '../../src/contract/operator.ts';
 import { operatorAt } from '../../src/observe/client.ts';
 import { freePort } from '../../test/support/index.ts';
@@ -18,7 +19,7 @@ export interface Daemon extends AsyncDisposable {
   /** Names its slot, `carrick_<instance>`. */
   readonly instance: string;
   readonly url: string;
-  readonly operator: Operator;
+  readonly operator: Operator & Controls;
   /** Resolves once it is ready: both logs are followed and both targets take writes. */
   start(): Promise<void>;
   /** Freezes it as it stands: it reads and writes nothing until `thaw`. */

@@ -8,13 +8,16 @@ import { conflicts } from './conflicts.ts';
 import { EXIT, type Exit, epilogue, exitOf } from './exit.ts';
 import { explain } from './explain.ts';
 import { healthcheck } from './healthcheck.ts';
+import { logLevel } from './log-level.ts';
 import { parked } from './parked.ts';
+import { pause, resume } from './pause.ts';
 import { plan } from './plan.ts';
 import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { schema } from './schema.ts';
 import { setup } from './setup.ts';
 import { status } from './status.ts';
+import { supportBundle } from './support-bundle.ts';
 import { printable } from './terminal.ts';
 import { test } from './test.ts';
 import { verify } from './verify.ts';
@@ -31,6 +34,10 @@ const COMMANDS = [
   explain,
   resync,
   verify,
+  pause,
+  resume,
+  logLevel,
+  supportBundle,
   schema,
   healthcheck,
 ];

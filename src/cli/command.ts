@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
-import type { ListFilter, Operator } from '../contract/operator.ts';
+import type { Daemon } from '../contract/controls.ts';
+import type { ListFilter } from '../contract/operator.ts';
 import type { Micros } from '../model/value.ts';
 import type { Compose, Composition } from './composition.ts';
 import type { Exit } from './exit.ts';
@@ -49,11 +50,11 @@ export const loadOffline = (args: Global, context: Context): Promise<Composition
 export async function withOperator<T>(
   args: Global,
   context: Context,
-  use: (operator: Operator, composition: Composition) => Promise<T>,
+  use: (daemon: Daemon, composition: Composition) => Promise<T>,
 ): Promise<T> {
   const composition = await loadOffline(args, context);
-  await using operator = await composition.operator();
-  return await use(operator, composition);
+  await using daemon = await composition.operator();
+  return await use(daemon, composition);
 }
 
 /** Numbers as yargs coerces them: an error here is a usage error. */

@@ -1,7 +1,7 @@
 import type { Finding } from '../contract/connector.ts';
+import type { Daemon } from '../contract/controls.ts';
 import type { Entity } from '../contract/entity.ts';
 import type { EntityPlan } from '../contract/first-contact.ts';
-import type { Operator } from '../contract/operator.ts';
 import type { Listen } from '../observe/access.ts';
 
 /** What the commands need of `compose.ts`; given by `main.ts`, so that help loads nothing. */
@@ -29,10 +29,12 @@ export interface Composition {
   setupScript(): Promise<string>;
   /** By system. */
   preflight(): Promise<Readonly<Record<string, readonly Finding[]>>>;
-  /** Talks to the running daemon, or opens the ledger when none runs. */
-  operator(): Promise<Operator & AsyncDisposable>;
   /** What a first load would decide and write; reads both systems and changes nothing. */
   plan(request: PlanRequest): Promise<readonly EntityPlan[]>;
+  /** Talks to the running daemon, or opens the ledger when none runs. */
+  operator(): Promise<Daemon & AsyncDisposable>;
+  /** What the files say, without secrets. */
+  files(): { readonly config: unknown; readonly mappings: Readonly<Record<string, string>> };
   /** Runs the cases files beside the mappings. */
   cases(): Promise<readonly CaseResult[]>;
 }

@@ -1,6 +1,7 @@
 import type { Status, SystemStatus, Trouble } from '../contract/operator.ts';
 import { type Register, show, styleOf, withOperator } from './command.ts';
 import { EXIT } from './exit.ts';
+import { renderPauses } from './pause.ts';
 import {
   age,
   bytes,
@@ -66,6 +67,7 @@ export function renderStatus(found: Status, style: Style): string {
     table([...heads, '>OUTBOX', '>OLDEST'], found.systems.map(systemRow), style),
     ...found.systems.flatMap((s) => troubleLines(s, style)),
     '',
+    ...(found.paused.length > 0 ? [renderPauses(found.paused, style), ''] : []),
     `records    ${tally(found.records)}`,
     `conflicts  ${open(found.openConflicts)}`,
     `parked     ${tally(found.parked)}`,

@@ -42,6 +42,14 @@ export interface LedgerHead {
   readonly nextRecord: RecordId;
   readonly nextSeq: number;
   readonly nextCase: number;
+  readonly paused: readonly Pause[];
+}
+
+/** What nothing is delivered to, or of, for now; see `Controls.pause`. */
+export interface Pause {
+  readonly kind: 'system' | 'entity';
+  readonly name: string;
+  readonly since: Micros;
 }
 
 export interface SourceState {
@@ -111,6 +119,7 @@ export interface LedgerCommit {
   /** Open journal entries that are resolved from now on. */
   readonly closed?: readonly number[];
   readonly parked?: { readonly put: readonly Parked[]; readonly remove: readonly number[] };
+  readonly paused?: { readonly add: readonly Pause[]; readonly remove: readonly Pause[] };
 }
 
 export interface Link extends LinkKey {

@@ -1,7 +1,7 @@
 import type { SystemView } from '../model/record.ts';
 import type { Stamp } from '../model/stamp.ts';
 import type { Micros, Value } from '../model/value.ts';
-import type { JournalEntry, Parked } from './ledger.ts';
+import type { JournalEntry, Parked, Pause } from './ledger.ts';
 
 /**
  * What a person can see and do. The running daemon answers through its HTTP listener
@@ -99,6 +99,7 @@ export interface Status {
   readonly uptimeSeconds: number | null;
   /** Null without a daemon. */
   readonly reload: ReloadStatus | null;
+  readonly paused: readonly Pause[];
   readonly systems: readonly SystemStatus[];
   readonly records: Readonly<Record<string, number>>;
   readonly openConflicts: number;

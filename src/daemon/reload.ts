@@ -28,6 +28,9 @@ export interface Reloading {
 
 export function openReloads({ load, onHangup, log, metrics }: Reloading): Reloads {
   let status: ReloadStatus = { at: Date.now() * 1000, refused: null };
+  for (const outcome of ['applied', 'refused']) {
+    metrics.add('carrick_reloads_total', { outcome }, 0);
+  }
   let over = false;
   let hungUp = false;
   let look: () => void = () => {};

@@ -1,5 +1,6 @@
+import type { Daemon } from '../contract/controls.ts';
 import type { Ledger } from '../contract/ledger.ts';
-import type { Operator } from '../contract/operator.ts';
+import type { Decisions } from '../decide/decisions.ts';
 import { halt } from '../errors.ts';
 import { openSqliteLedger } from '../ledger/sqlite.ts';
 import { collectGauges } from '../observe/gauges.ts';
@@ -8,7 +9,9 @@ import { createLog, type Log } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createReporter, type Reporter } from '../observe/reporter.ts';
 import { version } from '../observe/version.ts';
+import { createControls } from '../operate/controls.ts';
 import { createOperator } from '../operate/operator.ts';
+import type { ReadRows } from '../operate/verify.ts';
 import { runPipeline } from '../pipeline.ts';
 import { createGate, type Gate } from './gate.ts';
 import {
@@ -21,6 +24,7 @@ import {
 } from './parts.ts';
 import { openReloads, type Reloads } from './reload.ts';
 import { ledgerBytes, statusOf } from './status.ts';
+import { supportOf } from './support.ts';
 
 export interface RunOptions {
   readonly stop: AbortSignal;
@@ -37,7 +41,7 @@ interface House {
   readonly metrics: Metrics;
   readonly reporter: Reporter;
   readonly reloads: Reloads;
-  readonly gate: Gate<Operator>;
+  readonly gate: Gate<Daemon>;
   upSeconds(): number;
 }
 
@@ -52,7 +56,7 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
   const metrics = createMetrics(version);
   await using ledger = await openSqliteLedger(config.ledger.path);
   const reporter = createReporter(metrics, log);
-  const gate = createGate<Operator>();
+  const gate = createGate<Daemon>();
   using reloads = openReloads({ load, onHangup, log, metrics });
   const upSeconds = (): number => (Date.now() - started) / 1000;
   let parts = first;
@@ -115,17 +119,28 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   });
   await using readers = openReaders(parts, entities);
   using _clocks = watchClocks(parts, reporter);
-  const status = () =>
-    statusOf(parts.config, ledger, {
-      reporter,
-      upSeconds: house.upSeconds(),
-      reload: house.reloads.status(),
-    });
-  const operator = createOperator(decisions, status, { alone: false, read: readers.read });
-  await using _open = gate.open(operator);
+  await using _open = gate.open(daemonOver(house, parts, decisions, readers.read));
   const participants = participantsOf(parts, entities);
   const { instance } = parts.config;
   await runPipeline({ instance, participants, decisions, report: reporter }, stop);
+}
+
+function daemonOver(
+  { ledger, log, metrics, reporter, reloads, upSeconds }: House,
+  { config, systems }: Parts,
+  decisions: Decisions,
+  read: ReadRows,
+): Daemon {
+  const running = () => ({ reporter, upSeconds: upSeconds(), reload: reloads.status() });
+  const status = () => statusOf(config, ledger, running());
+  return {
+    ...createOperator(decisions, status, { alone: false, read }),
+    ...createControls(decisions, {
+      systems: [...systems.keys()],
+      log,
+      support: () => supportOf(config, ledger, running(), { log, metrics }),
+    }),
+  };
 }
 
 const CLOCK_SECONDS = 60;

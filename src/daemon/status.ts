@@ -25,6 +25,7 @@ export async function statusOf(
     instance: config.instance,
     uptimeSeconds: running?.upSeconds ?? null,
     reload: running?.reload ?? null,
+    paused: ledger.head().paused,
     systems: await Promise.all(systems),
     records: counts.records,
     openConflicts: Object.values(counts.openConflicts).reduce((a, b) => a + b, 0),

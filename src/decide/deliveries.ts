@@ -7,6 +7,7 @@ import { rowKey } from '../model/value.ts';
 import { generatedText } from '../reconcile/echo.ts';
 import type { Decisions } from './decisions.ts';
 import { refusalText } from './pass.ts';
+import { isPaused } from './pauses.ts';
 import { stoppedEntities } from './tables.ts';
 
 /** Entries that one apply transaction takes at most, unless a source transaction is larger. */
@@ -31,6 +32,7 @@ export type Prepared = Batch | 'progress' | null;
 export function prepare(decisions: Decisions, system: string, number: number): Promise<Prepared> {
   const { ledger, entities } = decisions;
   return decisions.exclusively(async () => {
+    if (isPaused(ledger, 'system', system)) return null;
     const entries = await take(decisions, system);
     if (entries.length === 0) return null;
     const ids = entries.map((entry) => entry.record);

@@ -15,6 +15,7 @@ import type { Routes } from '../reconcile/row-event.ts';
 import { recordById, type Working } from '../reconcile/working.ts';
 import type { Decided, Decisions, Extra } from './decisions.ts';
 import { driftText, type Unit } from './pass.ts';
+import { isPaused } from './pauses.ts';
 
 /** The tables of one system, and a look at how they are declared now. */
 export interface MappedTables {
@@ -108,7 +109,7 @@ export async function knownRows(
   return { keys: texts.map(valuesOf), besides: besides.map(valuesOf), next };
 }
 
-/** Entities to whose tables in `system` nothing is delivered now: held, or not yet read again. */
+/** Entities to whose tables in `system` nothing is delivered now: paused, held, not read again. */
 export function stoppedEntities({ entities, ledger, drifted }: Decisions, system: string) {
   const snapshots = ledger.head().positions[system]?.snapshots ?? {};
   const stopped: string[] = [];
@@ -116,7 +117,8 @@ export function stoppedEntities({ entities, ledger, drifted }: Decisions, system
     const table = lenses.get(system)?.table.name;
     if (table === undefined) continue;
     const held = drifted.has(driftText(system, name));
-    if (held || parseProgress(snapshots[table]).mends === true) stopped.push(name);
+    const stays = held || isPaused(ledger, 'entity', name);
+    if (stays || parseProgress(snapshots[table]).mends === true) stopped.push(name);
   }
   return stopped;
 }

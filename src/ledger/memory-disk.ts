@@ -4,6 +4,7 @@ import type {
   LedgerHead,
   OutboxEntry,
   Parked,
+  Pause,
   SourceState,
 } from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
@@ -22,6 +23,8 @@ export interface Disk {
   readonly outbox: Map<number, { entry: OutboxEntry; waits: RecordId | null }>;
   readonly journal: Map<number, JournalEntry>;
   readonly parked: Map<number, Parked>;
+  /** By kind and name. */
+  readonly paused: Map<string, Pause>;
   next: Pick<LedgerHead, 'nextRecord' | 'nextSeq' | 'nextCase'>;
 }
 
@@ -36,6 +39,7 @@ export function emptyDisk(): Disk {
     outbox: new Map(),
     journal: new Map(),
     parked: new Map(),
+    paused: new Map(),
     next: { nextRecord: 1, nextSeq: 1, nextCase: 1 },
   };
 }
@@ -51,6 +55,7 @@ export const copyDisk = (disk: Disk): Disk => ({
   outbox: new Map([...disk.outbox].map(([seq, held]) => [seq, { ...held }])),
   journal: new Map(disk.journal),
   parked: new Map(disk.parked),
+  paused: new Map(disk.paused),
   next: disk.next,
 });
 
@@ -95,6 +100,9 @@ export function applyCommit(disk: Disk, changes: LedgerCommit): void {
     disk.identities.set(identityText(key), records.add(key.record));
   }
   if (commit.outbox) applyOutbox(disk, commit.outbox);
+  const pauseText = ({ kind, name }: Pause) => `${kind} ${name}`;
+  for (const pause of commit.paused?.remove ?? []) disk.paused.delete(pauseText(pause));
+  for (const pause of commit.paused?.add ?? []) disk.paused.set(pauseText(pause), pause);
   applyCases(disk, commit);
 }
 

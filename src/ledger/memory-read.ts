@@ -22,6 +22,7 @@ export function memoryReader(
       positions: Object.fromEntries(disk.sources),
       batches: Object.fromEntries(disk.batches),
       ...disk.next,
+      paused: [...disk.paused.values()],
     }),
     find: (query) => inTurn(() => find(disk, query)),
     ready: (system, afterSeq, limit, except = []) =>

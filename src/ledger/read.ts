@@ -7,6 +7,7 @@ import type {
   LinkKey,
   OutboxEntry,
   ParkedRow,
+  Pause,
   SourceState,
 } from '../contract/ledger.ts';
 import type { Position } from '../model/position.ts';
@@ -65,6 +66,10 @@ function openHead(store: Store): () => LedgerHead {
       nextRecord: store.tallies.get('next', 'record') || 1,
       nextSeq: store.tallies.get('next', 'seq') || 1,
       nextCase: store.tallies.get('next', 'case') || 1,
+      paused: Object.entries(store.tallies.all('paused')).map(([text, since]) => {
+        const [kind, name] = text.split(' ') as [Pause['kind'], string];
+        return { kind, name, since };
+      }),
     };
   };
 }

@@ -1,7 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** `next`: the next free record, seq and case; the others count what is there. */
-export type TallyKind = 'next' | 'records' | 'outbox' | 'open' | 'parked';
+/**
+ * `next`: the next free record, seq and case; `paused`: since when, µs, by kind and name; the
+ * others count what is there.
+ */
+export type TallyKind = 'next' | 'records' | 'outbox' | 'open' | 'parked' | 'paused';
 
 /**
  * Numbers that are kept along with every commit, so that no start and no scrape scans for them.

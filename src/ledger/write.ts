@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { JournalEntry, LedgerCommit, OutboxEntry, Parked } from '../contract/ledger.ts';
+import type { JournalEntry, LedgerCommit, OutboxEntry, Parked, Pause } from '../contract/ledger.ts';
 import type { RecordId } from '../model/record.ts';
 import { decodeRecord, encodeRecord, encodeSent } from './codec.ts';
 import { openOrdinals } from './ordinals.ts';
@@ -69,7 +69,7 @@ function remember(store: Store, commit: LedgerCommit): void {
 
 type Apply = (commit: LedgerCommit) => void;
 
-function openHeadWrites({ db, names }: Store): Apply {
+function openHeadWrites({ db, names, tallies }: Store): Apply {
   const source = db.prepare(
     'INSERT OR REPLACE INTO sources (system, position, open, snapshots) VALUES (?, ?, ?, ?)',
   );
@@ -87,6 +87,11 @@ function openHeadWrites({ db, names }: Store): Apply {
         JSON.stringify(state.snapshots),
       );
     }
+    const pauses = commit.paused ?? { add: [], remove: [] };
+    const since = ({ kind, name }: Pause, at: number) =>
+      tallies.add('paused', `${kind} ${name}`, at - tallies.get('paused', `${kind} ${name}`));
+    for (const pause of pauses.remove) since(pause, 0);
+    for (const pause of pauses.add) since(pause, pause.since);
     const highest = new Map<string, number>();
     const handOut = (system: string, number: number) => {
       if (number > (highest.get(system) ?? -1)) highest.set(system, number);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { ListFilter, Operator, VerifyPart } from '../contract/operator.ts';
+import type { Daemon } from '../contract/controls.ts';
+import type { ListFilter, VerifyPart } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 
 const id = z.int().positive();
@@ -19,6 +20,9 @@ const choice = z.union([
 ]);
 const ids = z.strictObject({ ids: z.array(id).min(1).max(1_000) });
 
+const named = z.strictObject({ name: name.nullable() });
+const level = z.enum(['debug', 'info', 'warn', 'error']);
+
 const rowName = z.string().max(4_000);
 const part = z.union([
   z.strictObject({ kind: z.enum(['rows', 'records']), after: rowName.nullable() }),
@@ -28,16 +32,16 @@ const part = z.union([
 interface Method {
   /** What a request's body must be. */
   readonly body: z.ZodType;
-  readonly call: (operator: Operator, body: unknown) => Promise<unknown>;
+  readonly call: (daemon: Daemon, body: unknown) => Promise<unknown>;
 }
 
 const method = <T>(
   body: z.ZodType<T>,
-  call: (operator: Operator, body: T) => Promise<unknown>,
-): Method => ({ body, call: (operator, given) => call(operator, given as T) });
+  call: (daemon: Daemon, body: T) => Promise<unknown>,
+): Method => ({ body, call: (daemon, given) => call(daemon, given as T) });
 
 /** `POST /api/<method>` by method: the body and the call. The answer is the result as JSON. */
-export const METHODS: Readonly<Record<keyof Operator, Method>> = {
+export const METHODS: Readonly<Record<keyof Daemon, Method>> = {
   status: method(z.strictObject({}), (operator) => operator.status()),
   conflicts: method(listFilter, (operator, filter) => operator.conflicts(filter)),
   resolve: method(z.strictObject({ id, choice }), (operator, body) =>
@@ -55,11 +59,17 @@ export const METHODS: Readonly<Record<keyof Operator, Method>> = {
   verify: method(z.strictObject({ entity: name, system: name, part }), (operator, body) =>
     operator.verify(body.entity, body.system, body.part),
   ),
+  pause: method(named, (daemon, body) => daemon.pause(body.name)),
+  resume: method(named, (daemon, body) => daemon.resume(body.name)),
+  logLevel: method(z.strictObject({ level: level.nullable() }), (daemon, body) =>
+    daemon.logLevel(body.level),
+  ),
+  support: method(z.strictObject({}), (daemon) => daemon.support()),
 };
 
 /** Answers one call. Errors: `http.method` for an unknown method, `http.body` for a wrong body. */
 export async function callMethod(
-  operator: Operator,
+  daemon: Daemon,
   methodName: string,
   body: unknown,
 ): Promise<unknown> {
@@ -67,7 +77,7 @@ export async function callMethod(
     const known = Object.keys(METHODS).join(', ');
     throw new CarrickError('http.method', 'park', 'no such method', `use one of: ${known}`);
   }
-  const { body: shape, call } = METHODS[methodName as keyof Operator];
+  const { body: shape, call } = METHODS[methodName as keyof Daemon];
   const parsed = shape.safeParse(body);
   if (!parsed.success) {
     const faults = parsed.error.issues.map(
@@ -80,5 +90,5 @@ export async function callMethod(
       'send a JSON object as the README describes it',
     );
   }
-  return (await call(operator, parsed.data)) ?? null;
+  return (await call(daemon, parsed.data)) ?? null;
 }

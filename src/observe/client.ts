@@ -1,15 +1,15 @@
-import type { Operator } from '../contract/operator.ts';
+import type { Daemon } from '../contract/controls.ts';
 import { CarrickError } from '../errors.ts';
 
 const TIMEOUT_MS = 30_000;
 
 /**
- * The {@link Operator} of the daemon that listens at `url` (`http://127.0.0.1:9464`).
+ * The {@link Daemon} that listens at `url` (`http://127.0.0.1:9464`).
  * Errors are those of the daemon, with code, message and fix; `operator.unreachable` (retry) when
  * nothing answers there or what answers is no Carrick.
  */
-export function operatorAt(url: string, token: string | null): Operator {
-  const call = async <T>(method: keyof Operator, body: object): Promise<T> => {
+export function operatorAt(url: string, token: string | null): Daemon {
+  const call = async <T>(method: keyof Daemon, body: object): Promise<T> => {
     const response = await post(`${url}/api/${method}`, token, body);
     const answer: unknown = await response.json().catch(() => undefined);
     if (response.ok && answer !== undefined) return answer as T;
@@ -30,6 +30,10 @@ export function operatorAt(url: string, token: string | null): Operator {
     explain: (entity, key) => call('explain', { entity, key }),
     resync: (entity, system) => call('resync', { entity, system }),
     verify: (entity, system, part) => call('verify', { entity, system, part }),
+    pause: (name) => call('pause', { name }),
+    resume: (name) => call('resume', { name }),
+    logLevel: (level) => call('logLevel', { level }),
+    support: () => call('support', {}),
   };
 }
 

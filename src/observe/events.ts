@@ -39,6 +39,16 @@ export const EVENTS = {
     message: 'configuration refused as a whole: the old one goes on',
     fields: { cause: 'string', ...trouble },
   },
+  'pause.begun': {
+    level: 'info',
+    message: 'paused by a person: what is decided waits in the outbox',
+    fields: { kind: 'string', name: 'string' },
+  },
+  'pause.ended': {
+    level: 'info',
+    message: 'resumed by a person',
+    fields: { kind: 'string', name: 'string' },
+  },
   'check.problem': {
     level: 'error',
     message: 'preflight found a problem',

@@ -44,6 +44,10 @@ export async function collectGauges(
     // A nought tells more than a missing series, and an alert sees the conflict begin.
     set('carrick_open_conflicts', { entity }, counts.openConflicts[entity] ?? 0);
   }
+  for (const { kind, name, since } of ledger.head().paused) {
+    const labels = { system: '', entity: '', [kind]: name };
+    set('carrick_paused_seconds', labels, age(since));
+  }
   set('carrick_ledger_bytes', {}, ledgerBytes);
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Operator } from '../contract/operator.ts';
+import type { Daemon } from '../contract/controls.ts';
 import { CarrickError } from '../errors.ts';
 import { admit, type Listen } from './access.ts';
 import { callMethod } from './api.ts';
@@ -15,8 +15,8 @@ export interface Served {
   /** Asked for by everyone who calls `/api`; null: see `admit`. */
   readonly apiToken: () => string | null;
   readonly metrics: Metrics;
-  /** Lets a call act on the operator, now or as soon as there is one. */
-  readonly act: <R>(use: (operator: Operator) => Promise<R>) => Promise<R>;
+  /** Lets a call act, now or as soon as there is something to act on. */
+  readonly act: <R>(use: (daemon: Daemon) => Promise<R>) => Promise<R>;
   readonly vitals: () => readonly Vital[];
   readonly upSeconds: () => number;
   readonly log: Log;
@@ -37,7 +37,7 @@ interface Answer {
 
 /**
  * Serves `/metrics`, `/healthz` and `/readyz` to everyone, and `POST /api/<method>` of the
- * {@link Operator} to whom `admit` lets pass. Disposing it ends open connections.
+ * {@link Daemon} to whom `admit` lets pass. Disposing it ends open connections.
  * Errors: `http.listen` (halt) when the address cannot be listened on.
  */
 export async function serve(served: Served): Promise<HttpServer> {
@@ -127,7 +127,7 @@ async function answerTo(served: Served, request: IncomingMessage, path: string):
     admit(request, served.listen, served.apiToken());
     const body = await readJson(request);
     const method = path.slice('/api/'.length);
-    return json(200, await served.act((operator) => callMethod(operator, method, body)));
+    return json(200, await served.act((daemon) => callMethod(daemon, method, body)));
   }
   verb(request, 'GET', 'HEAD');
   if (path === '/metrics') {

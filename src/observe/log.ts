@@ -6,7 +6,12 @@ export interface Log {
   event<N extends keyof Events>(name: N, fields: FieldsOf<N>): void;
   /** May be changed at any time. */
   level: Level;
+  /** The last lines, the oldest first. */
+  recent(): readonly Readonly<Record<string, unknown>>[];
 }
+
+/** Enough for what led to a fault. */
+const KEPT_LINES = 1_000;
 
 /**
  * JSON lines on stderr, readable lines when stderr is a terminal. Written at once: the last line
@@ -24,6 +29,7 @@ export function createLog(level: Level, to: DestinationStream = standardError())
     },
     to,
   );
+  const kept: Record<string, unknown>[] = [];
   return {
     event(name, fields) {
       const event: Event = EVENTS[name];
@@ -31,8 +37,11 @@ export function createLog(level: Level, to: DestinationStream = standardError())
       const line: Record<string, unknown> = { event: name };
       const given: Readonly<Record<string, unknown>> = fields;
       for (const field of Object.keys(event.fields)) line[field] = given[field];
+      kept.push({ time: new Date().toISOString(), level: event.level, ...line });
+      if (kept.length > KEPT_LINES) kept.splice(0, kept.length / 2);
       logger[event.level](line, event.message);
     },
+    recent: () => kept,
     get level() {
       return logger.level as Level;
     },

@@ -135,6 +135,11 @@ export const METRICS = {
     help: "The system's clock minus ours.",
     labels: ['system'],
   },
+  carrick_paused_seconds: {
+    kind: 'gauge',
+    help: 'For how long a system or an entity has been paused; no series while it is not.',
+    labels: ['system', 'entity'],
+  },
   carrick_reloads_total: {
     kind: 'counter',
     help: 'Configurations read anew: `applied`, or `refused` as a whole.',
@@ -162,7 +167,7 @@ export type SetGauge = <N extends Named<'gauge'>>(
 
 /** Counters and histograms are recorded as things happen, gauges collected when asked for. */
 export interface Metrics {
-  /** Once a batch with its count, not once a row. */
+  /** Once a batch with its count, not once a row; a 0 makes the series known. */
   add<N extends Named<'counter'>>(name: N, labels: Labels<N>, count: number): void;
   observe<N extends Named<'histogram'>>(name: N, labels: Labels<N>, seconds: number): void;
   /**
@@ -192,7 +197,7 @@ export function createMetrics(version: string): Metrics {
 
   return {
     add(name, labels, count) {
-      if (count > 0) counters.get(name)?.inc(labels, count);
+      counters.get(name)?.inc(labels, count);
     },
     observe(name, labels, seconds) {
       histograms.get(name)?.observe(labels, Math.max(0, seconds));

@@ -92,6 +92,10 @@ async function work(stage: Stage): Promise<void> {
     await make(stage, i % 2 === 0 ? crm : erp);
     await sleep(50);
   }
+  const { operator } = stage.carrick;
+  for (const name of ['erp', 'product']) await operator.pause(name);
+  await sleep(3000);
+  await operator.resume(null);
   await stage.desks.crm.sql('delete from order_items where line_no = 3');
   // Frozen in the middle of a write, as the next act does, Carrick would keep its locks.
   await drain(stage);

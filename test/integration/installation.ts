@@ -8,7 +8,7 @@ import type { Connection } from 'mysql2/promise';
 import { runCommandLine } from '../../src/cli/cli.ts';
 import type { Context } from '../../src/cli/command.ts';
 import { jsonSchema, loadComposition } from '../../src/compose.ts';
-import type { Operator } from '../../src/contract/operator.ts';
+import type { Daemon } from '../../src/contract/controls.ts';
 import { operatorAt } from '../../src/observe/client.ts';
 import { freePort, mysqlClient, pgClient, startMariadb, startPostgres } from '../support/index.ts';
 
@@ -22,7 +22,7 @@ export interface Servers extends AsyncDisposable {
 export type Sql = (text: string) => Promise<(string | null)[][]>;
 
 export interface Installation extends AsyncDisposable {
-  readonly operator: Operator;
+  readonly operator: Daemon;
   /** Writes a mapping file; it counts from the next `start` on. */
   map(entity: string, text: string): Promise<void>;
   /** What carrick.yaml says, and what it says from now on. */
@@ -62,7 +62,7 @@ export async function startServers(): Promise<Servers> {
   };
 }
 
-export async function openInstallation({ urls }: Servers): Promise<Installation> {
+export async function openInstallation({ urls }: Pick<Servers, 'urls'>): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), 'carrick-installation-'));
   const instance = `it_${randomBytes(4).toString('hex')}`;
   const listen = `127.0.0.1:${await freePort()}`;

@@ -10,9 +10,10 @@ import { renderParked, renderParkedList } from '../../src/cli/parked.ts';
 import { renderStatus } from '../../src/cli/status.ts';
 import { age, bytes, cellsOf, type Style, table, valueText } from '../../src/cli/terminal.ts';
 import { renderCases } from '../../src/cli/test.ts';
+import type { Daemon } from '../../src/contract/controls.ts';
 import type { Entity } from '../../src/contract/entity.ts';
 import type { JournalEntry, ParkedRow } from '../../src/contract/ledger.ts';
-import type { Explanation, Operator, Status } from '../../src/contract/operator.ts';
+import type { Explanation, Status } from '../../src/contract/operator.ts';
 import { CarrickError, halt, retry } from '../../src/errors.ts';
 import { serve } from '../../src/observe/http.ts';
 import { createLog } from '../../src/observe/log.ts';
@@ -120,6 +121,7 @@ const status: Status = {
   instance: 'main',
   uptimeSeconds: 7_500,
   reload: null,
+  paused: [],
   systems: [
     {
       system: 'crm',
@@ -306,7 +308,7 @@ describe('personal values', () => {
 });
 
 /** Keeps what it was asked and answers with the data above. */
-function recordingOperator(calls: unknown[][]): Operator & AsyncDisposable {
+function recordingOperator(calls: unknown[][]): Daemon & AsyncDisposable {
   return {
     status: async () => status,
     conflicts: async (filter) => {
@@ -335,6 +337,23 @@ function recordingOperator(calls: unknown[][]): Operator & AsyncDisposable {
       calls.push(['resync', entity, system]);
       return [{ system: 'erp', table: 'customers', state: 'held' }];
     },
+    pause: async (name) => {
+      calls.push(['pause', name]);
+      return [{ kind: 'system', name: 'erp', since: NOW - 90e6 }];
+    },
+    resume: async (name) => {
+      calls.push(['resume', name]);
+      return [];
+    },
+    logLevel: async (level) => {
+      calls.push(['logLevel', level]);
+      return level ?? 'warn';
+    },
+    support: async () => {
+      const ledger = { records: {}, outbox: {}, openConflicts: {}, parked: {}, bytes: 4096 };
+      const about = { carrick: '1', node: 'v24', platform: 'linux x64' };
+      return { ...about, status, ledger, metrics: 'up 1\n', events: [] };
+    },
     [Symbol.asyncDispose]: async () => void calls.push(['closed']),
   };
 }
@@ -351,6 +370,7 @@ function carrick(changes: Partial<Composition> = {}, fail?: unknown) {
     operator: async () => recordingOperator(calls),
     plan: async () => [],
     cases: async () => [],
+    files: () => ({ config: { systems: '***' }, mappings: {} }),
     ...changes,
   };
   const out: string[] = [];
@@ -407,6 +427,27 @@ describe('the command line', () => {
     );
     expect(text()).toContain('discarded 3');
     expect(choiceOf(undefined, ['x='])).toEqual({ values: { x: '' } });
+  });
+
+  test('pauses, resumes, changes the log level', async () => {
+    const { run, calls, text, errors } = carrick();
+    expect(await run('pause', 'erp')).toBe(0);
+    expect(text()).toMatch(/system +erp +1m 30s/);
+    expect(await run('pause')).toBe(0);
+    expect(await run('resume')).toBe(0);
+    expect(text()).toContain('nothing is paused');
+    expect(await run('log-level', 'debug')).toBe(0);
+    expect(await run('log-level')).toBe(0);
+    expect(text()).toMatch(/debug\nwarn$/);
+    expect(await run('log-level', 'loud')).toBe(2);
+    expect(errors()).toContain('loud');
+    expect(calls.filter(([name]) => name !== 'closed')).toEqual([
+      ['pause', 'erp'],
+      ['pause', null],
+      ['resume', null],
+      ['logLevel', 'debug'],
+      ['logLevel', null],
+    ]);
   });
 
   test('masks personal values, in tables and in JSON, unless asked not to', async () => {

@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Choice, ListFilter, Operator, Status } from '../../src/contract/operator.ts';
+import type { Daemon } from '../../src/contract/controls.ts';
+import type { Choice, ListFilter, Status } from '../../src/contract/operator.ts';
 import { CarrickError } from '../../src/errors.ts';
 import { isLoopback } from '../../src/observe/access.ts';
 import { operatorAt } from '../../src/observe/client.ts';
@@ -23,6 +24,7 @@ const status: Status = {
   instance: 'main',
   uptimeSeconds: 12,
   reload: null,
+  paused: [],
   systems: [],
   records: { customer: 3 },
   openConflicts: 1,
@@ -32,7 +34,7 @@ const status: Status = {
 /** Keeps what it was asked, answers with it. */
 function recordingOperator() {
   const calls: unknown[][] = [];
-  const operator: Operator = {
+  const operator: Daemon = {
     async status() {
       calls.push(['status']);
       return status;
@@ -66,6 +68,21 @@ function recordingOperator() {
     async resync(entity, system) {
       calls.push(['resync', entity, system]);
       return [{ system: system ?? 'crm', table: 'public.accounts', state: 'begun' }];
+    },
+    async pause(name) {
+      calls.push(['pause', name]);
+      return [];
+    },
+    async resume(name) {
+      calls.push(['resume', name]);
+      return [];
+    },
+    async logLevel(level) {
+      calls.push(['logLevel', level]);
+      return 'debug';
+    },
+    async support() {
+      throw new Error('not asked for here');
     },
   };
   return { calls, operator };
@@ -134,6 +151,9 @@ describe('the operator over HTTP', () => {
       { system: 'crm', table: 'public.accounts', state: 'begun' },
     ]);
     await client.verify('customer', 'crm', { kind: 'keys', keys: ['7'] });
+    await client.pause('erp');
+    await client.resume(null);
+    expect(await client.logLevel('debug')).toBe('debug');
     expect(calls).toEqual([
       ['status'],
       ['conflicts', { state: 'open', entity: 'customer', limit: 5 }],
@@ -143,6 +163,9 @@ describe('the operator over HTTP', () => {
       ['explain', 'customer', '["a","b"]'],
       ['resync', 'customer', null],
       ['verify', 'customer', 'crm', { kind: 'keys', keys: ['7'] }],
+      ['pause', 'erp'],
+      ['resume', null],
+      ['logLevel', 'debug'],
     ]);
   });
 

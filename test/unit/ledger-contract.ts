@@ -376,6 +376,7 @@ function describeHead(open: Open): void {
       nextRecord: 1,
       nextSeq: 1,
       nextCase: 1,
+      paused: [],
     });
   });
 
@@ -395,7 +396,19 @@ function describeHead(open: Open): void {
       nextRecord: 8,
       nextSeq: 10,
       nextCase: 4,
+      paused: [],
     });
+  });
+
+  test('keeps what is paused until it is resumed', async () => {
+    const { ledger, again } = await open();
+    const erp = { kind: 'system', name: 'erp', since: 5 } as const;
+    const order = { kind: 'entity', name: 'order', since: 6 } as const;
+    await ledger.commit({ paused: { add: [erp, order], remove: [] } });
+    const at = await again();
+    expect(new Set(at.head().paused)).toEqual(new Set([erp, order]));
+    await at.commit({ paused: { add: [], remove: [erp] } });
+    expect((await again()).head().paused).toEqual([order]);
   });
 
   test('field names keep their ordinals', async () => {
