@@ -68,10 +68,10 @@ fields:
   number: {type: integer, required: true}
   last_contact: timestamp
   account_no: {type: string(20), required: true}
-  name: {type: string(120), required: true, pii: true}
-  email: {type: string(254), pii: true}
-  phone: {type: string(40), pii: true}
-  street: {type: string(120), pii: true}
+  name: {type: string(120), required: true}
+  email: {type: string(254)}
+  phone: {type: string(40)}
+  street: {type: string(120)}
   city: string(80)
   credit_limit: "decimal(12,2)"
   newsletter: boolean

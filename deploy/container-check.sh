@@ -144,6 +144,7 @@ systems:
   erp: {connector: mysql, url: "\${ERP_URL}"}
 mappings: [mappings/*.yaml]
 ledger: sqlite:/var/lib/carrick/carrick.db
+ledger_key: $(head -c 32 /dev/urandom | base64)
 listen: ${LISTEN:-127.0.0.1:9464}
 YAML
 chown 1000:1000 "$volume"

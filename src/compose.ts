@@ -9,6 +9,7 @@ import type { Connector, Finding, System } from './contract/connector.ts';
 import type { Daemon } from './contract/controls.ts';
 import type { Entity } from './contract/entity.ts';
 import type { EntityPlan } from './contract/first-contact.ts';
+import { guardsOf, openLedger } from './daemon/ledger.ts';
 import {
   ConfigProblems,
   closeAll,
@@ -23,7 +24,7 @@ import { run } from './daemon/run.ts';
 import { statusOf } from './daemon/status.ts';
 import { supportOf } from './daemon/support.ts';
 import { CarrickError, halt } from './errors.ts';
-import { openScratchLedger, openSqliteLedger } from './ledger/sqlite.ts';
+import { openScratchLedger } from './ledger/sqlite.ts';
 import { openTextSet } from './ledger/text-set.ts';
 import type { TableSchema } from './model/change.ts';
 import { type CaseResult, runCases } from './normalize/cases.ts';
@@ -194,7 +195,7 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   if (!existsSync(config.ledger.path)) {
     throw halt('ledger.missing', 'there is no ledger yet', 'start the daemon with `carrick run`');
   }
-  const ledger = await openSqliteLedger(config.ledger.path);
+  const ledger = await openLedger(parts);
   const entities = await compileFor(parts, ledger);
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
   const readers = openReaders(parts, entities);
@@ -224,7 +225,7 @@ async function planFor(parts: Parts, request: PlanRequest): Promise<EntityPlan[]
   await using scratch = new AsyncDisposableStack();
   const wanted = plannedEntities(parts.entities, request.entity).map(({ name }) => name);
   scratch.defer(() => closeAll(parts));
-  const ledger = await openScratchLedger(path);
+  const ledger = await openScratchLedger(path, guardsOf(parts.entities));
   scratch.use(ledger);
   const entities = (await compileFor(parts, ledger)).filter(({ name }) => wanted.includes(name));
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);

@@ -1,5 +1,6 @@
 /** Carrick itself, as a process of its own, so that it can be stopped, frozen and killed. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,7 +46,8 @@ export async function prepareDaemon(
   const listen = `127.0.0.1:${await freePort()}`;
   const config = join(folder, 'carrick.yaml');
   writeFileSync(config, configuration(instance, listen, folder));
-  const env = { ...process.env, CRM_URL: urls.crm, ERP_URL: urls.erp };
+  const key = randomBytes(32).toString('base64');
+  const env = { ...process.env, CRM_URL: urls.crm, ERP_URL: urls.erp, CARRICK_LEDGER_KEY: key };
   await promisify(execFile)(process.execPath, [PROGRAM, 'setup', '--config', config], { env });
   const url = `http://${listen}`;
   const log = join(folder, 'carrick.log');
@@ -91,6 +93,7 @@ systems:
   erp: {connector: mysql, url: "\${ERP_URL}"}
 mappings: [${JSON.stringify(join(MAPPINGS, '*.yaml'))}]
 ledger: ${JSON.stringify(`sqlite:${join(folder, 'carrick.db')}`)}
+ledger_key: "\${CARRICK_LEDGER_KEY}"
 listen: ${listen}
 `;
 

@@ -13,7 +13,12 @@ export interface Config {
   readonly file: string;
   readonly systems: ReadonlyMap<string, SystemConfig>;
   readonly mappings: readonly Mapping[];
-  readonly ledger: { readonly kind: 'sqlite'; readonly path: string };
+  readonly ledger: {
+    readonly kind: 'sqlite';
+    readonly path: string;
+    /** 32 bytes each: the first seals personal values, the others are old ones. */
+    readonly keys: readonly Buffer[];
+  };
   readonly listen: { readonly host: string; readonly port: number };
   readonly instance: string;
   /** The bearer token of the operator API; null: none, then only loopback may call. */
@@ -51,14 +56,19 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Chec
   const systems = loadSystems(value, missing, connectors, report);
   const texts = new Map<string, string | null>([...files, [path, text]]);
   const mappings = loadMappings(path, value, texts, report, problems);
+  if (!Object.hasOwn(Object(value), 'ledger_key')) needKey(mappings, report);
   if (!checked.ok || problems.length > 0) return { ok: false, problems };
-  const { ledger, listen, instance, api_token, log_level } = checked.value;
+  const { ledger, ledger_key, listen, instance, api_token, log_level } = checked.value;
   const colon = listen.lastIndexOf(':');
   const config: Config = {
     file: path,
     systems,
     mappings,
-    ledger: { kind: 'sqlite', path: resolve(dirname(path), ledger.slice('sqlite:'.length)) },
+    ledger: {
+      kind: 'sqlite',
+      path: resolve(dirname(path), ledger.slice('sqlite:'.length)),
+      keys: [ledger_key ?? []].flat().map((key) => Buffer.from(key, 'base64')),
+    },
     listen: {
       host: listen.slice(0, colon).replace(/^\[|\]$/g, ''),
       port: Number(listen.slice(colon + 1)),
@@ -137,6 +147,17 @@ function loadSystems(
 function entriesOf(value: unknown, key: keyof ConfigFile): Record<string, unknown> {
   const found = (value as Partial<Record<string, unknown>> | null)?.[key];
   return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {};
+}
+
+/** Personal values are never kept in clear: without a key nothing starts. */
+function needKey(mappings: readonly Mapping[], report: Reporter): void {
+  const personal = mappings.find(({ value }) =>
+    Object.values(value.fields).some((field) => typeof field !== 'string' && field.pii === true),
+  );
+  if (personal === undefined) return;
+  const what = `${personal.value.entity} has personal fields (pii), and no key seals them`;
+  const expected = 'ledger_key beside it: what openssl rand -base64 32 prints, from a secret';
+  report(['ledger'], what, { key: true, expected });
 }
 
 function loadMappings(

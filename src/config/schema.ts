@@ -5,6 +5,13 @@ export const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
+const ledgerKey = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9+/]{43}=$/,
+    'expected 32 bytes in base64, as openssl rand -base64 32 makes them',
+  );
+
 /** carrick.yaml. Options of a system are checked by its connector. */
 export const configSchema = z.strictObject({
   systems: z
@@ -27,6 +34,13 @@ export const configSchema = z.strictObject({
     .string()
     .regex(/^sqlite:.+/, 'expected sqlite:PATH')
     .describe('sqlite:PATH, relative to this file'),
+  ledger_key: z
+    .union([ledgerKey, z.array(ledgerKey).min(1)])
+    .optional()
+    .describe(
+      'Seals personal values in the ledger; needed where a mapping marks fields `pii`. 32 random ' +
+        'bytes in base64. A list: the first seals, the others are old ones, read until then',
+    ),
   listen: z
     .string()
     .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'expected HOST:PORT')

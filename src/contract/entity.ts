@@ -44,6 +44,7 @@ export interface Field {
   readonly name: string;
   readonly kind: FieldKind;
   readonly required: boolean;
+  /** Personal: sealed in the ledger, masked wherever values are shown. */
   readonly pii: boolean;
   /** decimal: fraction digits. */
   readonly scale: number;
@@ -98,6 +99,8 @@ export interface Lens {
   readonly writes: readonly boolean[];
   /** By field ordinal: indexes into `table.columns` that writing the field sets. */
   readonly columnsOf: readonly (readonly number[])[];
+  /** By index into `table.columns`: the column tells a personal field, or is told by one. */
+  readonly personal: readonly boolean[];
   /** What a delete in this system means, and how a delete is done in it. */
   readonly deletion: Deletion;
   /** Columns that an insert of ours sets besides the fields. */

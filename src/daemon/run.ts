@@ -1,8 +1,7 @@
 import type { Daemon } from '../contract/controls.ts';
-import type { Ledger } from '../contract/ledger.ts';
 import type { Decisions } from '../decide/decisions.ts';
 import { halt } from '../errors.ts';
-import { openSqliteLedger } from '../ledger/sqlite.ts';
+import type { SqliteLedger } from '../ledger/sqlite.ts';
 import { collectGauges } from '../observe/gauges.ts';
 import { serve, urlOf } from '../observe/http.ts';
 import { createLog, type Log } from '../observe/log.ts';
@@ -14,6 +13,7 @@ import { createOperator } from '../operate/operator.ts';
 import type { ReadRows } from '../operate/verify.ts';
 import { runPipeline } from '../pipeline.ts';
 import { createGate, type Gate } from './gate.ts';
+import { guardsOf, openLedger } from './ledger.ts';
 import {
   closeAll,
   compileFor,
@@ -36,7 +36,7 @@ export interface RunOptions {
 
 /** What stays while configurations come and go. */
 interface House {
-  readonly ledger: Ledger;
+  readonly ledger: SqliteLedger;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly reporter: Reporter;
@@ -54,7 +54,7 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
   const started = Date.now();
   const log = createLog(config.logLevel);
   const metrics = createMetrics(version);
-  await using ledger = await openSqliteLedger(config.ledger.path);
+  await using ledger = await openLedger(first);
   const reporter = createReporter(metrics, log);
   const gate = createGate<Daemon>();
   using reloads = openReloads({ load, onHangup, log, metrics });
@@ -113,6 +113,7 @@ async function runUntilReload(
 async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<void> {
   const { ledger, metrics, reporter, gate } = house;
   reporter.expect([...parts.systems.keys()]);
+  await ledger.protect(guardsOf(parts.entities));
   const entities = await compileFor(parts, ledger);
   const decisions = await decisionsOf(parts, ledger, entities, (seconds) => {
     metrics.observe('carrick_ledger_commit_seconds', {}, seconds);

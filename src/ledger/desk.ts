@@ -1,4 +1,4 @@
-import type { StatementSync } from 'node:sqlite';
+import type { SQLOutputValue } from 'node:sqlite';
 import type {
   JournalEntry,
   LedgerCounts,
@@ -19,32 +19,54 @@ export type Desk = {
 };
 
 export function openDesk(store: Store): Desk {
-  const { db, names } = store;
-  const conflict = db.prepare('SELECT data FROM journal WHERE id = ?');
+  const { db, names, vault } = store;
+  const conflict = db.prepare(`SELECT ${JOURNAL} FROM journal WHERE id = ?`);
   const history = db.prepare(
-    'SELECT data FROM journal WHERE record = ? AND entity = ? ORDER BY id DESC LIMIT ?',
+    `SELECT ${JOURNAL} FROM journal WHERE record = ? AND entity = ? ORDER BY id DESC LIMIT ?`,
   );
-  const parkedOne = db.prepare('SELECT data FROM parked WHERE id = ?');
+  const parkedOne = db.prepare(`SELECT ${PARKED} FROM parked WHERE id = ?`);
   const waiting = db.prepare(
-    `SELECT data FROM parked WHERE system = ? AND waits_entity = ? AND waits_key = ?
+    `SELECT ${PARKED} FROM parked WHERE system = ? AND waits_entity = ? AND waits_key = ?
      ORDER BY id DESC`,
   );
   const code = (name: string) => names.known(name) ?? -1;
   const list = openList(store);
+  const entries = (rows: Rows): JournalEntry[] => rows.map((row) => entryOf(store, row));
+  const items = (rows: Rows): Parked[] => rows.map((row) => itemOf(store, row));
   return {
-    conflicts: ({ state, ...filter }) => list<JournalEntry>('journal', 'state', state, filter),
-    parked: ({ reason, ...filter }) => list<Parked>('parked', 'reason', reason, filter),
-    conflict: (id) => documents<JournalEntry>(conflict, id)[0] ?? null,
-    parkedOne: (id) => documents<Parked>(parkedOne, id)[0] ?? null,
-    history: (entity, record, limit) => documents(history, record, code(entity), limit),
-    waitingFor: ({ system, entity, key }: LinkKey) =>
-      documents<ParkedRow>(waiting, code(system), code(entity), key),
+    conflicts: ({ state, ...filter }) => entries(list('journal', 'state', state, filter)),
+    parked: ({ reason, ...filter }) => items(list('parked', 'reason', reason, filter)),
+    conflict: (id) => entries(conflict.all(id))[0] ?? null,
+    parkedOne: (id) => items(parkedOne.all(id))[0] ?? null,
+    history: (entity, record, limit) => entries(history.all(record, code(entity), limit)),
+    waitingFor({ system, entity, key }: LinkKey) {
+      const stored = vault.rowKey(system, entity, key);
+      return items(waiting.all(code(system), code(entity), stored)) as ParkedRow[];
+    },
     linked: openLinked(store),
     counts: openCounts(store),
   };
 }
 
-function openLinked({ db, names }: Store): Desk['linked'] {
+type Rows = readonly Record<string, SQLOutputValue>[];
+
+const JOURNAL = 'id, entity, record, state, data';
+const PARKED = 'id, entity, data';
+
+/** Closing an entry changes its column only. */
+function entryOf({ names, vault }: Store, row: Rows[number]): JournalEntry {
+  const id = `${row.id}/${row.record}`;
+  const text = vault.open('journal', names.name(Number(row.entity)), id, String(row.data));
+  const state = row.state as JournalEntry['state'];
+  return { ...(JSON.parse(text) as JournalEntry), state };
+}
+
+function itemOf({ names, vault }: Store, row: Rows[number]): Parked {
+  const entity = names.name(Number(row.entity));
+  return JSON.parse(vault.open('parked', entity, Number(row.id), String(row.data))) as Parked;
+}
+
+function openLinked({ db, names, vault }: Store): Desk['linked'] {
   const inKeyOrder = (from: string) =>
     db.prepare(
       `SELECT records.id, records.entity, records.data
@@ -56,15 +78,15 @@ function openLinked({ db, names }: Store): Desk['linked'] {
   return (system, entity, afterKey, limit) => {
     const codes = [names.known(system) ?? -1, names.known(entity) ?? -1] as const;
     const rows =
-      afterKey === null ? first.all(...codes, limit) : next.all(...codes, afterKey, limit);
-    return rows.map(({ id, entity: code, data }) =>
-      decodeRecord(Number(id), names.name(Number(code)), String(data), names),
-    );
+      afterKey === null
+        ? first.all(...codes, limit)
+        : next.all(...codes, vault.rowKey(system, entity, afterKey), limit);
+    return rows.map(({ id, entity: code, data }) => {
+      const name = names.name(Number(code));
+      const text = vault.open('record', name, Number(id), String(data));
+      return decodeRecord(Number(id), name, text, names);
+    });
   };
-}
-
-function documents<T>(statement: StatementSync, ...values: (number | string)[]): T[] {
-  return statement.all(...values).map((row) => JSON.parse(String(row.data)) as T);
 }
 
 interface Page {
@@ -75,12 +97,12 @@ interface Page {
 
 /** Newest first, by id, filtered by what is given: an index serves each filter. */
 function openList({ db, names }: Store) {
-  return <T>(
+  return (
     table: 'journal' | 'parked',
     column: 'state' | 'reason',
     wanted: string | undefined,
     { entity, before, limit }: Page,
-  ): T[] => {
+  ): Rows => {
     const conditions = ['id < ?'];
     const values: (number | string)[] = [before ?? Number.MAX_SAFE_INTEGER];
     if (wanted !== undefined) {
@@ -92,8 +114,9 @@ function openList({ db, names }: Store) {
       values.push(names.known(entity) ?? -1);
     }
     const where = conditions.join(' AND ');
-    const sql = `SELECT data FROM ${table} WHERE ${where} ORDER BY id DESC LIMIT ?`;
-    return documents<T>(db.prepare(sql), ...values, limit);
+    const columns = table === 'journal' ? JOURNAL : PARKED;
+    const sql = `SELECT ${columns} FROM ${table} WHERE ${where} ORDER BY id DESC LIMIT ?`;
+    return db.prepare(sql).all(...values, limit);
   };
 }
 

@@ -53,7 +53,7 @@ function openHead(store: Store): () => LedgerHead {
       positions[store.names.name(system as number)] = {
         position: position as Position,
         openTransaction: open as string | null,
-        snapshots: JSON.parse(snapshots as string) as Record<string, string>,
+        snapshots: progressOf(store, system as number, snapshots as string),
       };
     }
     const handedOut: Record<string, number> = {};
@@ -74,10 +74,16 @@ function openHead(store: Store): () => LedgerHead {
   };
 }
 
+function progressOf({ names, vault }: Store, system: number, stored: string) {
+  return JSON.parse(
+    vault.open('progress', names.name(system), '', stored),
+  ) as SourceState['snapshots'];
+}
+
 function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
   const parked = rows(
     store,
-    `SELECT data FROM parked WHERE system = ? AND entity = ? AND key = ?
+    `SELECT id, data FROM parked WHERE system = ? AND entity = ? AND key = ?
      ORDER BY id DESC LIMIT 1`,
   );
   const findLinks = openFindLinks(store);
@@ -88,9 +94,11 @@ function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
       parked,
       store.names.known(system) ?? -1,
       store.names.known(entity) ?? -1,
-      key,
+      store.vault.rowKey(system, entity, key),
     );
-    return row === undefined ? null : (JSON.parse(row[0] as string) as ParkedRow);
+    if (row === undefined) return null;
+    const [id, data] = row as [number, string];
+    return JSON.parse(store.vault.open('parked', entity, id, data)) as ParkedRow;
   };
   // Every row of every batch is asked for, and hardly ever is any parked.
   const anythingParked = () => Object.keys(store.tallies.all('parked')).length > 0;
@@ -129,7 +137,7 @@ function openFindLinks(store: Store): (links: readonly LinkKey[]) => (RecordId |
     for (const i of missed) {
       const { system, entity, key } = links[i]!;
       const codes = [store.names.code(system), store.names.code(entity)] as const;
-      const row = getRow(select, ...codes, key);
+      const row = getRow(select, ...codes, store.vault.rowKey(system, entity, key));
       if (row === undefined) continue;
       ids[i] = row[0] as number;
       store.links.set(linkId(...codes, key), ids[i]!);
@@ -152,7 +160,8 @@ function openFindIdentities(store: Store): (keys: readonly IdentityKey[]) => Rec
       const { entity, alternative, value } = keys[i]!;
       const code = store.names.known(entity);
       if (code === undefined) continue;
-      ids[i] = allRows(select, code, alternative, value).map((row) => row[0] as number);
+      const stored = store.vault.identity(entity, alternative, value);
+      ids[i] = allRows(select, code, alternative, stored).map((row) => row[0] as number);
     }
     return ids;
   };
@@ -176,7 +185,8 @@ function openFindRecords(
       const row = getRow(select, id);
       if (row === undefined) continue;
       const entity = store.names.name(row[0] as number);
-      const state = decodeRecord(id, entity, row[1] as string, store.names);
+      const data = store.vault.open('record', entity, id, row[1] as string);
+      const state = decodeRecord(id, entity, data, store.names);
       found.set(id, state);
       store.records.set(state.id, state);
     }
@@ -218,18 +228,20 @@ function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent' | 'outbox'> {
 }
 
 /** The columns of `OUTBOX`, in their order. */
-function entryOf({ names }: Store, row: Columns): OutboxEntry {
-  const [system, seq, record, entity, since, origin, transaction, batch, attempts, values] = row;
+function entryOf({ names, vault }: Store, row: Columns): OutboxEntry {
+  const [system, seq, record, code, since, origin, transaction, batch, attempts, stored] = row;
+  const entity = names.name(code as number);
+  const sent = stored === null ? null : vault.open('sent', entity, seq as number, stored as string);
   return {
     seq: seq as number,
     system: names.name(system as number),
     record: record as number,
-    entity: names.name(entity as number),
+    entity,
     since: since as number,
     origin: names.name(origin as number),
     transaction: transaction as string,
     batch: batch as number | null,
-    sent: decodeSent(values as string | null),
+    sent: decodeSent(sent),
     attempts: attempts as number,
   };
 }

@@ -73,6 +73,13 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX parked_waits ON parked (system, waits_entity, waits_key)
     WHERE waits_key IS NOT NULL;
   `,
+  // Keys that documents are sealed with (see `vault.ts`), and what of which entity is sealed.
+  `
+  CREATE TABLE generations (
+    generation INTEGER PRIMARY KEY, key TEXT NOT NULL, salt TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE guards (entity INTEGER PRIMARY KEY, guard TEXT NOT NULL) STRICT;
+  `,
 ];
 
 /** Opens the file, checks that it is a ledger of ours, and brings it up to date. */

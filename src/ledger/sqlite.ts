@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Ledger, LedgerCommit } from '../contract/ledger.ts';
 import { halt } from '../errors.ts';
+import { adopt, conform } from './conform.ts';
 import { openDesk } from './desk.ts';
 import { ledgerFault } from './faults.ts';
 import { takeOwnership } from './owner.ts';
+import { NO_PRIVACY, type Privacy } from './privacy.ts';
 import { openReader } from './read.ts';
 import { openDatabase } from './schema.ts';
 import { openStore, refresh, type Store } from './store.ts';
@@ -19,18 +22,29 @@ import { openWriter } from './write.ts';
  * transaction and one sync of the disk; when it fails all of them reject, because a later one may
  * build on an earlier one (a source's next position must not be saved without its last batch).
  *
+ * What `privacy` calls personal is sealed and hashed; the ledger is brought to that, and to the
+ * first of its keys, before anything else.
+ *
  * Errors: `ledger.owned` `ledger.newer` `ledger.older` `ledger.corrupt` `ledger.missing`
- * `ledger.unusable` (halt), `ledger.full` `ledger.io` `ledger.busy` (retry).
+ * `ledger.unusable` `ledger.key` (halt), `ledger.full` `ledger.io` `ledger.busy` (retry).
  */
 export async function openSqliteLedger(
   path: string,
-  options: { readonly readOnly?: boolean } = {},
-): Promise<Ledger> {
-  const readOnly = options.readOnly ?? false;
+  options: { readonly readOnly?: boolean; readonly privacy?: Privacy } = {},
+): Promise<SqliteLedger> {
+  const { readOnly = false, privacy = NO_PRIVACY } = options;
   const release = readOnly ? () => {} : takeOwnership(path);
   try {
     const db = openDatabase(path, readOnly);
-    return serve(db, path, readOnly, release);
+    try {
+      const store = openStore(db, path, privacy);
+      if (readOnly) adopt(store, path);
+      else conform(store, path, privacy.guards);
+      return serve(store, path, readOnly, release);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
   } catch (error) {
     release();
     throw ledgerFault(error, path);
@@ -41,14 +55,17 @@ export async function openSqliteLedger(
  * An empty ledger for trying things out; its files are removed when it is closed. What an earlier
  * one left behind, because its process was killed, is removed first.
  */
-export async function openScratchLedger(path: string): Promise<Ledger> {
+export async function openScratchLedger(path: string, guards: Privacy['guards']): Promise<Ledger> {
   const release = takeOwnership(path);
   const remove = (): void => {
     for (const file of ['', '-wal', '-shm']) rmSync(`${path}${file}`, { force: true });
   };
   try {
     remove();
-    const ledger = serve(openDatabase(path, false), path, false, () => undefined);
+    // Sealed with a key that nobody else knows: what a crash leaves behind tells nothing.
+    const store = openStore(openDatabase(path, false), path, { keys: [randomBytes(32)], guards });
+    conform(store, path, guards);
+    const ledger = serve(store, path, false, () => undefined);
     return {
       ...ledger,
       async [Symbol.asyncDispose]() {
@@ -64,17 +81,26 @@ export async function openScratchLedger(path: string): Promise<Ledger> {
   }
 }
 
+export interface SqliteLedger extends Ledger {
+  /** Replaces what is personal, as a configuration that was read anew wants it. */
+  protect(guards: Privacy['guards']): Promise<void>;
+}
+
 interface Pending {
   readonly changes: LedgerCommit;
   resolve(): void;
   reject(error: unknown): void;
 }
 
-function serve(db: DatabaseSync, path: string, readOnly: boolean, release: () => void): Ledger {
-  const store = openStore(db);
+function serve(store: Store, path: string, readOnly: boolean, release: () => void): SqliteLedger {
+  const { db } = store;
   const reader = openReader(store);
   const desk = openDesk(store);
-  const run = openTurn(db, path, readOnly ? () => refresh(store) : null);
+  const refreshed = () => {
+    refresh(store);
+    adopt(store, path);
+  };
+  const run = openTurn(db, path, readOnly ? refreshed : null);
   const group = openGroup(path, store, readOnly);
   const ask =
     <A extends unknown[], R>(question: (...asked: A) => R) =>
@@ -89,6 +115,7 @@ function serve(db: DatabaseSync, path: string, readOnly: boolean, release: () =>
     commit: group.commit,
     ready: ask(reader.ready),
     sent: ask(reader.sent),
+    protect: ask((guards: Privacy['guards']) => conform(store, path, guards)),
     desk: {
       conflicts: ask(desk.conflicts),
       conflict: ask(desk.conflict),

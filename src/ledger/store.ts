@@ -1,8 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RecordState } from '../model/record.ts';
 import { type Cache, createCache } from './cache.ts';
+import { openKeyring } from './keyring.ts';
 import { type Names, openNames } from './names.ts';
+import type { Privacy } from './privacy.ts';
 import { openTallies, type Tallies } from './tallies.ts';
+import { openVault, type Vault } from './vault.ts';
 
 /** Weights are estimated heap bytes; with SQLite's own cache the ledger stays under 200 MiB. */
 const RECORD_CACHE_BYTES = 64 * 1024 * 1024;
@@ -13,6 +16,7 @@ export interface Store {
   readonly db: DatabaseSync;
   readonly names: Names;
   readonly tallies: Tallies;
+  readonly vault: Vault;
   /** Decoded records as they are on disk. */
   readonly records: Cache<number, RecordState>;
   /** Record ids by {@link linkId}. */
@@ -23,11 +27,12 @@ export interface Store {
   readonly oldest: Map<string, number>;
 }
 
-export function openStore(db: DatabaseSync): Store {
+export function openStore(db: DatabaseSync, path: string, privacy: Privacy): Store {
   return {
     db,
     names: openNames(db),
     tallies: openTallies(db),
+    vault: openVault(path, openKeyring(db, path, privacy.keys)),
     records: createCache(RECORD_CACHE_BYTES, weighRecord),
     links: createCache(LINK_CACHE_BYTES, (id) => 120 + id.length),
     unlinked: new Set(),
@@ -39,6 +44,7 @@ export function openStore(db: DatabaseSync): Store {
 export function refresh(store: Store): void {
   store.names.reload();
   store.tallies.reload();
+  store.vault.keyring.disk.reload();
   store.records.clear();
   store.links.clear();
   store.oldest.clear();

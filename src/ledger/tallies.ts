@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 /**
- * `next`: the next free record, seq and case; `paused`: since when, µs, by kind and name; the
- * others count what is there.
+ * `next`: the next free record, seq and case; `paused`: since when, µs, by kind and name;
+ * `wipe`: rewritings of the file that are owed; the others count what is there.
  */
-export type TallyKind = 'next' | 'records' | 'outbox' | 'open' | 'parked' | 'paused';
+export type TallyKind = 'next' | 'records' | 'outbox' | 'open' | 'parked' | 'paused' | 'wipe';
 
 /**
  * Numbers that are kept along with every commit, so that no start and no scrape scans for them.

@@ -1,4 +1,3 @@
-import type { DatabaseSync } from 'node:sqlite';
 import type { JournalEntry, LedgerCommit, OutboxEntry, Parked, Pause } from '../contract/ledger.ts';
 import type { RecordId } from '../model/record.ts';
 import { decodeRecord, encodeRecord, encodeSent } from './codec.ts';
@@ -31,15 +30,17 @@ export function openWriter(store: Store): Writer {
 }
 
 /** Runs `work` in a transaction that is on disk when this returns, and undone when it throws. */
-function transact<T>({ db, names, tallies }: Store, work: () => T): T {
+export function transact<T>({ db, names, tallies, vault }: Store, work: () => T): T {
   try {
     db.exec('BEGIN IMMEDIATE');
     const result = work();
     names.flush();
     tallies.flush();
+    vault.keyring.disk.flush();
     db.exec('COMMIT');
     names.settled();
     tallies.settled();
+    vault.keyring.disk.settled();
     return result;
   } catch (error) {
     tallies.rollback();
@@ -69,7 +70,7 @@ function remember(store: Store, commit: LedgerCommit): void {
 
 type Apply = (commit: LedgerCommit) => void;
 
-function openHeadWrites({ db, names, tallies }: Store): Apply {
+function openHeadWrites({ db, names, tallies, vault }: Store): Apply {
   const source = db.prepare(
     'INSERT OR REPLACE INTO sources (system, position, open, snapshots) VALUES (?, ?, ?, ?)',
   );
@@ -84,7 +85,7 @@ function openHeadWrites({ db, names, tallies }: Store): Apply {
         names.code(system),
         state.position,
         state.openTransaction,
-        JSON.stringify(state.snapshots),
+        vault.seal('progress', system, '', JSON.stringify(state.snapshots)),
       );
     }
     const pauses = commit.paused ?? { add: [], remove: [] };
@@ -105,7 +106,7 @@ function openHeadWrites({ db, names, tallies }: Store): Apply {
 }
 
 function openRecords(store: Store): Apply {
-  const { db, names, tallies } = store;
+  const { db, names, tallies, vault } = store;
   const insert = db.prepare('INSERT INTO records (id, entity, data) VALUES (?, ?, ?)');
   const update = db.prepare('UPDATE records SET data = ? WHERE id = ?');
   const erase = openErase(store);
@@ -118,7 +119,8 @@ function openRecords(store: Store): Apply {
         erase(state.id);
         continue;
       }
-      const data = encodeRecord(state, names);
+      const text = encodeRecord(state, names);
+      const data = vault.seal('record', state.entity, state.id, text);
       if (known && update.run(data, state.id).changes === 1) continue;
       insert.run(state.id, names.code(state.entity), data);
       tallies.add('records', state.entity, 1);
@@ -128,7 +130,7 @@ function openRecords(store: Store): Apply {
 }
 
 /** Removes a record with its identities, and the links and outbox entries that its row names. */
-function openErase({ db, names, tallies, unlinked }: Store): (id: RecordId) => void {
+function openErase({ db, names, tallies, unlinked, vault }: Store): (id: RecordId) => void {
   const select = db.prepare('SELECT entity, data FROM records WHERE id = ?');
   const record = db.prepare('DELETE FROM records WHERE id = ?');
   const link = db.prepare(
@@ -141,12 +143,14 @@ function openErase({ db, names, tallies, unlinked }: Store): (id: RecordId) => v
     identities.run(id);
     if (row === undefined) return;
     const entity = Number(row.entity);
-    const state = decodeRecord(id, names.name(entity), String(row.data), names);
+    const name = names.name(entity);
+    const data = vault.open('record', name, id, String(row.data));
+    const state = decodeRecord(id, name, data, names);
     record.run(id);
     tallies.add('records', state.entity, -1);
     for (const [system, view] of Object.entries(state.views)) {
       if (view.status === 'unlinked') continue;
-      link.run(names.code(system), entity, view.key, id);
+      link.run(names.code(system), entity, vault.rowKey(system, name, view.key), id);
       unlinked.add(linkId(names.code(system), entity, view.key));
     }
     for (const [system, seq] of Object.entries(state.outbox)) {
@@ -155,7 +159,7 @@ function openErase({ db, names, tallies, unlinked }: Store): (id: RecordId) => v
   };
 }
 
-function openKeys({ db, names }: Store): Apply {
+function openKeys({ db, names, vault }: Store): Apply {
   const addLink = db.prepare(
     'INSERT OR REPLACE INTO links (system, entity, key, record) VALUES (?, ?, ?, ?)',
   );
@@ -168,27 +172,31 @@ function openKeys({ db, names }: Store): Apply {
   );
   return ({ links, identities }) => {
     for (const { system, entity, key } of links?.remove ?? []) {
-      removeLink.run(names.code(system), names.code(entity), key);
+      removeLink.run(names.code(system), names.code(entity), vault.rowKey(system, entity, key));
     }
     // In key order, because neighbours share a page; a key's last link stands.
     const added = [...(links?.add ?? [])].sort((a, b) => order(a.key, b.key));
     for (const { system, entity, key, record } of added) {
-      addLink.run(names.code(system), names.code(entity), key, record);
+      const stored = vault.rowKey(system, entity, key);
+      addLink.run(names.code(system), names.code(entity), stored, record);
     }
     for (const { entity, alternative, value, record } of identities?.remove ?? []) {
-      removeIdentity.run(names.code(entity), alternative, value, record);
+      const stored = vault.identity(entity, alternative, value);
+      removeIdentity.run(names.code(entity), alternative, stored, record);
     }
     const known = [...(identities?.add ?? [])].sort((a, b) => order(a.value, b.value));
     for (const { entity, alternative, value, record } of known) {
-      addIdentity.run(names.code(entity), alternative, value, record);
+      const stored = vault.identity(entity, alternative, value);
+      addIdentity.run(names.code(entity), alternative, stored, record);
     }
   };
 }
 
 const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
-function openOutboxWrites({ db, names, tallies, oldest }: Store): Apply {
-  const add = openOutboxAdd(db, names.code);
+function openOutboxWrites(store: Store): Apply {
+  const { db, names, tallies, oldest } = store;
+  const add = openOutboxAdd(store);
   const release = db.prepare('UPDATE outbox SET waits = NULL WHERE system = ? AND waits = ?');
   const wait = db.prepare('UPDATE outbox SET waits = ? WHERE seq = ?');
   const send = db.prepare('UPDATE outbox SET batch = ?, sent = ?, attempts = ? WHERE seq = ?');
@@ -204,8 +212,8 @@ function openOutboxWrites({ db, names, tallies, oldest }: Store): Apply {
     }
     for (const { system, record } of outbox.release) release.run(names.code(system), record);
     for (const { seq, waits } of outbox.wait) wait.run(waits, seq);
-    for (const { batch, sent, attempts, seq } of outbox.send) {
-      send.run(batch, encodeSent(sent), attempts, seq);
+    for (const entry of outbox.send) {
+      send.run(entry.batch, sentText(store, entry), entry.attempts, entry.seq);
     }
     for (const seq of outbox.remove) {
       const row = remove.get(seq) as unknown as [number] | undefined;
@@ -214,11 +222,14 @@ function openOutboxWrites({ db, names, tallies, oldest }: Store): Apply {
   };
 }
 
+function sentText({ vault }: Store, { entity, seq, sent }: OutboxEntry): string | null {
+  const text = encodeSent(sent);
+  return text === null ? null : vault.seal('sent', entity, seq, text);
+}
+
 /** Adds or replaces an entry; true when it is new. */
-function openOutboxAdd(
-  db: DatabaseSync,
-  code: (name: string) => number,
-): (entry: OutboxEntry, known: boolean) => boolean {
+function openOutboxAdd(store: Store): (entry: OutboxEntry, known: boolean) => boolean {
+  const { db, names } = store;
   const insert = db.prepare(
     `INSERT INTO outbox (record, since, origin, txn, batch, attempts, sent, seq, system, entity)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -229,13 +240,13 @@ function openOutboxAdd(
   );
   return (entry, known) => {
     const { record, since, transaction, batch, attempts, seq } = entry;
-    const origin = code(entry.origin);
-    const sent = encodeSent(entry.sent);
+    const origin = names.code(entry.origin);
+    const sent = sentText(store, entry);
     if (known) {
       const done = update.run(record, since, origin, transaction, batch, attempts, sent, seq);
       if (done.changes === 1) return false;
     }
-    const owner = [code(entry.system), code(entry.entity)] as const;
+    const owner = [names.code(entry.system), names.code(entry.entity)] as const;
     insert.run(record, since, origin, transaction, batch, attempts, sent, seq, ...owner);
     return true;
   };
@@ -246,8 +257,7 @@ function openDeskWrites(store: Store): Apply {
   const putJournal = openJournalPut(store);
   const putParked = openParkedPut(store);
   const close = db.prepare(
-    `UPDATE journal SET state = 'resolved', data = json_set(data, '$.state', 'resolved')
-     WHERE id = ? AND state = 'open' RETURNING entity`,
+    `UPDATE journal SET state = 'resolved' WHERE id = ? AND state = 'open' RETURNING entity`,
   );
   const removeParked = db.prepare('DELETE FROM parked WHERE id = ? RETURNING reason');
   return ({ journal, closed, parked }) => {
@@ -264,7 +274,7 @@ function openDeskWrites(store: Store): Apply {
   };
 }
 
-function openJournalPut({ db, names, tallies }: Store): (entry: JournalEntry) => void {
+function openJournalPut({ db, names, tallies, vault }: Store): (entry: JournalEntry) => void {
   const before = db.prepare(`SELECT entity FROM journal WHERE id = ? AND state = 'open'`);
   const put = db.prepare(
     'INSERT OR REPLACE INTO journal (id, entity, record, state, data) VALUES (?, ?, ?, ?, ?)',
@@ -275,11 +285,12 @@ function openJournalPut({ db, names, tallies }: Store): (entry: JournalEntry) =>
     if (open !== undefined) tallies.add('open', names.name(Number(open.entity)), -1);
     if (state === 'open') tallies.add('open', entity, 1);
     tallies.raise('next', 'case', id + 1);
-    put.run(id, names.code(entity), record, state, JSON.stringify(entry));
+    const data = vault.seal('journal', entity, `${id}/${record}`, JSON.stringify(entry));
+    put.run(id, names.code(entity), record, state, data);
   };
 }
 
-function openParkedPut({ db, names, tallies }: Store): (item: Parked) => void {
+function openParkedPut({ db, names, tallies, vault }: Store): (item: Parked) => void {
   const before = db.prepare('SELECT reason FROM parked WHERE id = ?');
   const put = db.prepare(
     `INSERT OR REPLACE INTO parked
@@ -297,10 +308,10 @@ function openParkedPut({ db, names, tallies }: Store): (item: Parked) => void {
       names.code(item.system),
       names.code(item.entity),
       item.reason,
-      row?.key ?? null,
+      row === null ? null : vault.rowKey(row.system, row.entity, row.key),
       row?.waits ? names.code(row.waits.entity) : null,
-      row?.waits?.key ?? null,
-      JSON.stringify(item),
+      row?.waits ? vault.rowKey(row.system, row.waits.entity, row.waits.key) : null,
+      vault.seal('parked', item.entity, item.id, JSON.stringify(item)),
     );
   };
 }

@@ -48,6 +48,7 @@ export function compileLens({ system, value, fields, match, schema, report }: Le
     ),
     writes,
     columnsOf: columnsByField,
+    personal: personalColumns(parts, fields, names.length),
     deletion: rules.deletion,
     onInsert: rules.onInsert,
     guards: match.map((fieldsOf) => guard(parts, fieldsOf)).filter((found) => found !== null),
@@ -64,6 +65,22 @@ function settingOf({ plain, sets }: Parts, field: number): number[] {
     (part) => part.field === field || part.computation.inputs.includes(field),
   );
   return [...new Set([...own, ...computed].map(({ column }) => column))];
+}
+
+function personalColumns(
+  { plain, gets, sets }: Parts,
+  fields: readonly FieldPlan[],
+  width: number,
+): boolean[] {
+  const isPersonal = (field: number): boolean => fields[field]!.pii;
+  const told = [...plain, ...sets].filter(({ field }) => isPersonal(field));
+  const composed = sets.filter(({ computation }) => computation.inputs.some(isPersonal));
+  const read = gets.filter(({ field }) => isPersonal(field));
+  const columns = new Set([
+    ...[...told, ...composed].map(({ column }) => column),
+    ...read.flatMap(({ computation }) => computation.inputs),
+  ]);
+  return Array.from({ length: width }, (_, column) => columns.has(column));
 }
 
 function guard({ plain }: Parts, alternative: readonly number[]): readonly number[] | null {

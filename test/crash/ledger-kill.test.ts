@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
-import { link, record } from '../unit/ledger-fixtures.ts';
+import { link, PRIVACY, record } from '../unit/ledger-fixtures.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'carrick-ledger-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -34,7 +34,7 @@ test('every acknowledged commit is there, whole, after kill -9', async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const acknowledged = await killedWriter(path, 20 + 37 * round);
     // The dead process holds no lock: this does not throw `ledger.owned`.
-    const ledger = await openSqliteLedger(path);
+    const ledger = await openSqliteLedger(path, { privacy: PRIVACY });
     const head = ledger.head();
     const last = head.nextRecord - 1;
     expect(last).toBeGreaterThanOrEqual(acknowledged);

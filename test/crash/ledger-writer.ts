@@ -1,12 +1,12 @@
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
-import { entry, link, outbox, record, source } from '../unit/ledger-fixtures.ts';
+import { entry, link, outbox, PRIVACY, record, source } from '../unit/ledger-fixtures.ts';
 
 /**
  * Commits for ever and prints the number of each commit once it was acknowledged; started by
  * `ledger-kill.test.ts`. Commit n adds record n with a link and an outbox entry, changes record
  * n - 1, and moves the position to n.
  */
-const ledger = await openSqliteLedger(process.argv[2] ?? '');
+const ledger = await openSqliteLedger(process.argv[2] ?? '', { privacy: PRIVACY });
 for (let n = ledger.head().nextRecord; ; n++) {
   const acknowledged = ledger.commit({
     source: { system: 'crm', state: source(String(n)) },

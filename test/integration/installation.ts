@@ -127,6 +127,7 @@ systems:
   erp: {connector: mysql, url: "\${ERP_URL}"}
 mappings: [${JSON.stringify(join(folder, '*.map.yaml'))}]
 ledger: ${JSON.stringify(`sqlite:${join(folder, 'carrick.db')}`)}
+ledger_key: ${randomBytes(32).toString('base64')}
 listen: ${listen}
 log_level: error
 `;

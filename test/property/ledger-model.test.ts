@@ -11,6 +11,7 @@ import type {
   OutboxEntry,
 } from '../../src/contract/ledger.ts';
 import { openMemoryLedger } from '../../src/ledger/memory.ts';
+import { NO_PRIVACY, type Privacy } from '../../src/ledger/privacy.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
 import type { Position } from '../../src/model/position.ts';
 import { stamps, states } from './ledger-states.ts';
@@ -174,29 +175,47 @@ async function everything(ledger: Ledger) {
   };
 }
 
-test('the ledger in SQLite tells what the one in memory tells, restarts included', async () => {
-  let run = 0;
-  await fc.assert(
-    fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 6 }), async (history) => {
-      const path = join(directory, `${++run}.db`);
-      let sqlite = await openSqliteLedger(path);
-      let memory = openMemoryLedger();
-      try {
-        for (const { group, restart } of history) {
-          await Promise.all(group.map((commit) => sqlite.commit(commit)));
-          await Promise.all(group.map((commit) => memory.commit(commit)));
-          if (restart) {
-            await sqlite[Symbol.asyncDispose]();
-            sqlite = await openSqliteLedger(path);
-            memory = memory.crash();
+const guard = {
+  match: [
+    { fields: ['a'], personal: true },
+    { fields: ['b'], personal: false },
+  ],
+  keys: [],
+};
+const SEALED: Privacy = {
+  keys: [Buffer.alloc(32, 7)],
+  guards: new Map([['customer', guard]]),
+};
+
+test.each([
+  ['clear', NO_PRIVACY],
+  ['sealed', SEALED],
+])(
+  'the %s ledger in SQLite tells what the one in memory tells, restarts included',
+  async (_, privacy) => {
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 6 }), async (history) => {
+        const path = join(directory, `${++run}.db`);
+        let sqlite = await openSqliteLedger(path, { privacy });
+        let memory = openMemoryLedger();
+        try {
+          for (const { group, restart } of history) {
+            await Promise.all(group.map((commit) => sqlite.commit(commit)));
+            await Promise.all(group.map((commit) => memory.commit(commit)));
+            if (restart) {
+              await sqlite[Symbol.asyncDispose]();
+              sqlite = await openSqliteLedger(path, { privacy });
+              memory = memory.crash();
+            }
+            expect(await everything(sqlite)).toEqual(await everything(memory));
           }
-          expect(await everything(sqlite)).toEqual(await everything(memory));
+        } finally {
+          await sqlite[Symbol.asyncDispose]();
+          rmSync(path, { force: true });
         }
-      } finally {
-        await sqlite[Symbol.asyncDispose]();
-        rmSync(path, { force: true });
-      }
-    }),
-    { numRuns: 100 },
-  );
-});
+      }),
+      { numRuns: 100 },
+    );
+  },
+);

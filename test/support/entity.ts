@@ -110,6 +110,7 @@ function lensOf(
     reads,
     writes,
     columnsOf: names.map((_, f) => (writes[f] ? [f + 1] : [])),
+    personal: ['id', ...names].map(() => false),
     deletion: deletion ?? { kind: 'propagate' },
     onInsert: [],
     guards: [],

@@ -67,7 +67,7 @@ ledger: sqlite:./carrick.db
   expect(mappings.map(({ value }) => value.entity)).toEqual(['thing']);
   expect(rest).toEqual({
     file: join(directory, 'carrick.yaml'),
-    ledger: { kind: 'sqlite', path: join(directory, 'carrick.db') },
+    ledger: { kind: 'sqlite', path: join(directory, 'carrick.db'), keys: [] },
     listen: { host: '127.0.0.1', port: 9464 },
     instance: 'main',
     apiToken: null,
@@ -79,6 +79,40 @@ ledger: sqlite:./carrick.db
     'secret',
     'thing.yaml',
   ]);
+});
+
+describe('the key of the ledger', () => {
+  const CONFIG = `systems: {crm: {connector: postgres, url: "db://crm"}}
+mappings: [thing.yaml]
+ledger: sqlite:carrick.db
+`;
+  const personal = MAPPING.replace('{f: string}', '{f: {type: string, pii: true}}');
+
+  test('is needed where a mapping has personal fields, and there alone', () => {
+    write('thing.yaml', MAPPING);
+    expect(problems(CONFIG)).toEqual([]);
+    write('thing.yaml', personal);
+    expect(problems(CONFIG)).toEqual([
+      expect.stringMatching(/3:1 thing has personal fields \(pii\), and no key seals them/),
+    ]);
+  });
+
+  test('is one, or a new one and old ones', () => {
+    write('thing.yaml', personal);
+    const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte));
+    write('key', `${two?.toString('base64')}\n`);
+    const loaded = load(`${CONFIG}ledger_key: ["\${KEY}", file:./key]`, {
+      KEY: one!.toString('base64'),
+    });
+    expect(loaded).toMatchObject({ ok: true, value: { ledger: { keys: [one, two] } } });
+  });
+
+  test('is not shown when it is wrong', () => {
+    write('thing.yaml', personal);
+    const wrong = problems(`${CONFIG}ledger_key: "\${KEY}"`, { KEY: 'hunter2hunter2' });
+    expect(wrong).toEqual([expect.stringContaining('expected 32 bytes in base64')]);
+    expect(wrong.join()).not.toContain('hunter2');
+  });
 });
 
 test('tells every mistake of the file and of its mappings at once', () => {

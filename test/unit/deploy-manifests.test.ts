@@ -50,6 +50,7 @@ describe('compose', () => {
       CRM_URL: 'postgres://carrick:carrick@crm:5432/crm',
       ERP_URL: 'mysql://carrick:carrick@erp:3306/erp',
       CARRICK_API_TOKEN: 'demonstration-only',
+      CARRICK_LEDGER_KEY: 'ZGVtb25zdHJhdGlvbi1vbmx5LWtleS0zMi1ieXRlcyE=',
     };
     for (const [name, value] of Object.entries(env)) {
       expect(textOf('deploy/compose.yaml')).toMatch(new RegExp(`${name}: .*${value}`));
@@ -83,6 +84,7 @@ describe('kubernetes', () => {
       'crm-url': 'postgres://carrick@crm/crm',
       'erp-url': 'mysql://carrick@erp/erp',
       'api-token': 'sixteen characters or more\n',
+      'ledger-key': `${Buffer.alloc(32).toString('base64')}\n`,
     };
     expect(await entitiesOf(config.data['carrick.yaml'], secrets)).toEqual(ENTITIES);
   });

@@ -5,8 +5,15 @@ import type {
   ParkedRow,
   SourceState,
 } from '../../src/contract/ledger.ts';
+import type { Privacy } from '../../src/ledger/privacy.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { RecordState, SystemView } from '../../src/model/record.ts';
+
+/** Customers are personal, and so is the key of their rows in the CRM. */
+export const PRIVACY: Privacy = {
+  keys: [Buffer.alloc(32, 5)],
+  guards: new Map([['customer', { match: [], keys: ['crm'] }]]),
+};
 
 export const stamp = (wall: number, system = 'crm') => ({ wall, counter: 0, system });
 
