@@ -205,7 +205,8 @@ async function isTaken(
   const { schema, constraint } = error as { schema?: string; constraint?: string };
   const index = await run(INDEX_SQL, [schema, constraint]);
   if (index.some(([, primary]) => primary === 't')) return true;
-  const columns = index.map(([name]) => name ?? '');
+  const columns = index.map(([name]) => name);
   const sets = [typed.write.key, ...typed.write.guards];
-  return columns.length > 0 && sets.some((set) => columns.every((name) => set.includes(name)));
+  // Equal in all columns of the index, so in those of a guard that has no others.
+  return sets.some((set) => set.every((name) => columns.includes(name)));
 }

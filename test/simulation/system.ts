@@ -286,9 +286,10 @@ function locksOf(parts: SessionParts, self: Work) {
       ? []
       : [
           `${table} ${keyOf(table, row.cells)}`,
-          ...defOf(parts, table).unique.map(
-            (columns) => `${table} ${columns} ${columns.map((column) => row.cells[column])}`,
-          ),
+          ...defOf(parts, table)
+            .unique.map((columns) => [columns, columns.map((column) => row.cells[column])] as const)
+            .filter(([, cells]) => cells.every((cell) => cell !== null))
+            .map(([columns, cells]) => `${table} ${columns} ${cells}`),
         ];
   return {
     check,
