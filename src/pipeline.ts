@@ -261,7 +261,7 @@ function echoReader({ instance, decisions }: PipelineParts, system: string): Ech
     if (last !== null) decisions.generated.delete(echoName(system, last.batch));
     const keys = decisions.generated.get(echoName(system, batch)) ?? new Map();
     const entries = await decisions.ledger.sent(system, batch, MAX_BATCH_ENTRIES);
-    last = { batch, sending: indexSending(entries), keys, shown: new Set() };
+    last = { batch, sending: indexSending(entries, decisions.refused), keys, shown: new Set() };
     return last;
   };
 }

@@ -153,6 +153,12 @@ export interface Sent {
   readonly op: 'insert' | 'update' | 'delete';
   /** Canonical values by field ordinal; `undefined` where the field was not written. */
   readonly values: readonly Cell[];
+  /**
+   * Of an update: what the view held of the fields that the write was compared with, by ordinal.
+   * Where it holds something else when the echo comes, the row did too, and the write was not
+   * done. Absent in older ledgers.
+   */
+  readonly over?: Readonly<Record<number, Value>>;
 }
 
 /** A conflict, a first contact that differed, or anything else that a policy settled. */

@@ -53,7 +53,7 @@ export function plan(
       idle.push(entry);
       continue;
     }
-    const sent: Sent = { op: need.op, values: only(record.values, need.fields) };
+    const sent = sentOf(entity, lens, record, need);
     const fault = faultOf(entity, lens, record, sent);
     if (fault !== null) {
       unwritable.push({ entry, fault });
@@ -64,6 +64,22 @@ export function plan(
   }
   return { ...splitBlocked(wanted, keyOf), idle, unwritable };
 }
+
+function sentOf(entity: Entity, { system }: Lens, record: RecordState, need: Need): Sent {
+  const { op, fields } = need;
+  const values = only(record.values, fields);
+  if (op !== 'update') return { op, values };
+  const over: Record<number, Value> = {};
+  for (const f of comparedFields(entity, fields)) {
+    const held = record.views[system]?.values[f];
+    if (held !== undefined) over[f] = held;
+  }
+  return { op, values, over };
+}
+
+/** What is written, and the groups it belongs to. */
+const comparedFields = (entity: Entity, fields: readonly number[]): ReadonlySet<number> =>
+  new Set(fields.flatMap((f) => [f, ...(entity.units[entity.unitOf[f] ?? -1]?.fields ?? [])]));
 
 function faultOf(entity: Entity, lens: Lens, record: RecordState, sent: Sent): string | null {
   const held = record.views[lens.system]?.values ?? [];
@@ -150,11 +166,8 @@ function updateWrite(delivery: Delivery, key: Value[], expected: readonly Cell[]
   const wanted = lens.write(withKeys(entity, delivery.sent.values, keyOf));
   const columns = new Set(need.fields.flatMap((f) => lens.columnsOf[f] ?? []));
   const guarded = new Set(columns);
-  for (const f of need.fields) {
-    const unit = entity.units[entity.unitOf[f] ?? -1];
-    for (const g of unit?.fields ?? []) {
-      for (const column of lens.columnsOf[g] ?? []) guarded.add(column);
-    }
+  for (const f of comparedFields(entity, need.fields)) {
+    for (const column of lens.columnsOf[f] ?? []) guarded.add(column);
   }
   const written = [...columns].filter((column) => wanted[column] !== undefined);
   const compared = [...guarded].filter((column) => expected[column] !== undefined);

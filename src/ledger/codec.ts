@@ -173,14 +173,23 @@ function decodeView(row: ViewRow, record: Value[]): SystemView {
   };
 }
 
-/** `[op, value, …]` with 0 for fields that were not written. */
+/**
+ * `[op, value, …]` with 0 for fields that were not written; behind them, where it is an update,
+ * what it was written over, by ordinal.
+ */
 export function encodeSent(sent: Sent | null): string | null {
   if (sent === null) return null;
-  return JSON.stringify([sent.op, ...sent.values.map((v) => (v === undefined ? 0 : v))]);
+  const { op, values, over } = sent;
+  const cells = values.map((v) => (v === undefined ? 0 : v));
+  return JSON.stringify(over === undefined ? [op, ...cells] : [op, ...cells, over]);
 }
 
 export function decodeSent(data: string | null): Sent | null {
   if (data === null) return null;
-  const [op, ...values] = JSON.parse(data) as [Sent['op'], ...(Value | 0)[]];
-  return { op, values: values.map((v) => (v === 0 ? undefined : v)) };
+  const [op, ...rest] = JSON.parse(data) as [Sent['op'], ...(Value | 0 | Sent['over'])[]];
+  const last = rest.at(-1);
+  const over = typeof last === 'object' && last !== null ? last : undefined;
+  const cells = (over === undefined ? rest : rest.slice(0, -1)) as (Value | 0)[];
+  const values = cells.map((v) => (v === 0 ? undefined : v));
+  return over === undefined ? { op, values } : { op, values, over };
 }

@@ -85,7 +85,7 @@ function present(
   const patch: Patch = { entity, lens, key, values: translated.values, raw: read.raw, at };
   if (record === null) introduce(w, row, cells, patch, { echo, partial });
   else {
-    const ours = echo === null ? null : claim(echo, record.id);
+    const ours = echo === null ? null : claim(echo, record, 'there');
     settleLinked(w, record, patch, ours, occasionOf(w, event));
     if (parked !== null) unparkRow(w, parked);
   }
@@ -220,7 +220,7 @@ function gone(w: Working, row: Row, echo: Echo | null, flood: FloodGauge, left: 
   if (parked !== null) unparkRow(w, parked);
   if (record === null) return;
   setLink(w, linkOf(event, event.key), null);
-  const ours = echo === null ? null : claim(echo, record.id);
+  const ours = echo === null ? null : claim(echo, record, 'gone');
   const goneRow = { entity, lens, at: loggedAt(event) };
   const occasion = occasionOf(w, event);
   const settled = confirmed(

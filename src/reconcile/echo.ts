@@ -1,7 +1,7 @@
 import type { Entity } from '../contract/entity.ts';
 import type { OutboxEntry } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
-import type { RecordId } from '../model/record.ts';
+import type { RecordId, RecordState } from '../model/record.ts';
 import type { Cell } from '../model/value.ts';
 import { identityOf } from './identity.ts';
 
@@ -25,13 +25,18 @@ export interface Sending {
   inserts(entity: Entity): InsertIndex;
 }
 
-export function indexSending(entries: readonly OutboxEntry[]): Sending {
+/** `refused`: what the target said it did not write, while this process still knows. */
+export function indexSending(
+  entries: readonly OutboxEntry[],
+  refused: { has(seq: number): boolean } = new Set<number>(),
+): Sending {
   const indexes = new Map<string, InsertIndex>();
+  const written = entries.filter(({ seq }) => !refused.has(seq));
   return {
     entries,
-    byRecord: new Map(entries.map((entry) => [entry.record, entry])),
+    byRecord: new Map(written.map((entry) => [entry.record, entry])),
     inserts(entity) {
-      const index = indexes.get(entity.name) ?? indexInserts(entity, entries);
+      const index = indexes.get(entity.name) ?? indexInserts(entity, written);
       indexes.set(entity.name, index);
       return index;
     },
@@ -99,9 +104,25 @@ function identityTexts(entity: Entity, values: readonly Cell[]): string[] {
   });
 }
 
-export function claim(echo: Echo, record: RecordId): OutboxEntry | null {
-  const entry = echo.byRecord.get(record);
+/**
+ * The delivery that a row of our own transaction tells of. The row may be there for another
+ * reason: a trigger touched it, while our own write of it had diverged. So a row that is still
+ * there tells of no delete, and of no update when it held something else than that was meant for:
+ * at this point of the log the view is exactly what the row held.
+ */
+export function claim(
+  echo: Echo,
+  { id, views }: RecordState,
+  row: 'there' | 'gone',
+): OutboxEntry | null {
+  const entry = echo.byRecord.get(id);
   if (entry === undefined) return null;
+  if (row === 'there' && !echo.taken.has(entry.seq)) {
+    if (entry.sent?.op === 'delete') return null;
+    const held = views[entry.system]?.values;
+    const over = Object.entries(entry.sent?.over ?? {});
+    if (over.some(([f, value]) => held?.[Number(f)] !== value)) return null;
+  }
   echo.take(entry);
   return entry;
 }

@@ -26,8 +26,15 @@ test('a record reads back as it was written', () => {
 test('what was sent reads back as it was written', () => {
   const cell = fc.option(fc.option(fc.string(), { nil: null }), { nil: undefined });
   const op = fc.constantFrom('insert' as const, 'update' as const, 'delete' as const);
+  const over = fc.dictionary(fc.nat(40).map(String), fc.option(fc.string(), { nil: null }), {
+    noNullPrototype: true,
+  });
+  const sents = fc.record(
+    { op, values: fc.array(cell), over },
+    { requiredKeys: ['op', 'values'], noNullPrototype: true },
+  );
   fc.assert(
-    fc.property(fc.record({ op, values: fc.array(cell) }, { noNullPrototype: true }), (sent) => {
+    fc.property(sents, (sent) => {
       expect(decodeSent(encodeSent(sent))).toStrictEqual(sent);
     }),
   );

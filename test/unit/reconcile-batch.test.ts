@@ -41,11 +41,17 @@ interface Memory {
   readonly parked?: readonly ParkedRow[];
 }
 
+interface Carried {
+  readonly entries: readonly OutboxEntry[];
+  readonly keys?: ReadonlyMap<string, number>;
+  readonly refused?: readonly number[];
+}
+
 /** Decides `events`, loading what is asked for, as the decisions' passes do. */
 function decide(
   memory: Memory,
   events: readonly RowEvent[],
-  echo: { entries: readonly OutboxEntry[]; keys?: ReadonlyMap<string, number> } | null = null,
+  echo: Carried | null = null,
   population = 1_000_000,
 ): Working {
   const loaded = nothingLoaded();
@@ -54,7 +60,11 @@ function decide(
     const open =
       echo === null
         ? null
-        : openEcho(indexSending(echo.entries), echo.keys ?? new Map(), new Set());
+        : openEcho(
+            indexSending(echo.entries, new Set(echo.refused)),
+            echo.keys ?? new Map(),
+            new Set(),
+          );
     decideRows(
       w,
       events,
@@ -222,6 +232,47 @@ describe('our own writes', () => {
     const records = [{ ...waiting, outbox: { erp: 8 } }];
     const w = decide({ records }, [event('erp', { name: 'Bea' })], { entries: [update] });
     expect(only(w).outbox).toEqual({ erp: 8 });
+  });
+
+  describe('a row that a trigger touches in our transaction', () => {
+    const over = { ...update, sent: { ...update.sent, over: { 1: 'Ada' } } };
+    const touched = event('erp', { email: 'by@trigger' });
+
+    test('confirms a write that was meant for what it held: it stores that as it does', () => {
+      const w = decide({ records: [waiting] }, [touched], { entries: [over] });
+      expect(only(w).outbox).toEqual({});
+      expect(only(w).views.erp?.represents).toEqual({ 1: 'Bea' });
+    });
+
+    test('confirms none that a user was faster than', () => {
+      const { erp } = waiting.views;
+      const values = ['C-1', 'Eve', 'ada@x'];
+      const views = { ...waiting.views, erp: { ...erp!, values } };
+      const w = decide({ records: [{ ...waiting, views }] }, [touched], { entries: [over] });
+      expect(only(w).outbox).toEqual({ erp: 7 });
+      expect(only(w).views.erp).toMatchObject({
+        represents: null,
+        values: ['C-1', 'Eve', 'by@trigger'],
+      });
+    });
+
+    test('confirms none that was refused', () => {
+      const w = decide({ records: [waiting] }, [touched], { entries: [over], refused: [7] });
+      expect(only(w).outbox).toEqual({ erp: 7 });
+    });
+
+    test('confirms no delete', () => {
+      const sent = entry(7, 1, 'delete', {});
+      const w = decide({ records: [waiting] }, [touched], { entries: [sent] });
+      expect(only(w).outbox).toEqual({ erp: 7 });
+    });
+
+    test('is still ours after the part that showed the write', () => {
+      const ours = event('erp', { name: 'Bea' });
+      const w = decide({ records: [waiting] }, [ours, touched], { entries: [over] });
+      expect(only(w).outbox).toEqual({});
+      expect(only(w).values).toEqual(['C-1', 'Bea', 'by@trigger']);
+    });
   });
 
   test('a write that makes its own row leave the filter is confirmed', () => {
