@@ -55,6 +55,7 @@ const KINDS: Readonly<Record<JournalEntry['kind'], string>> = {
   conflict: 'conflicts',
   delete: 'conflicts',
   first_contact: 'first met',
+  repair: 'repaired',
   resolution: 'resolved',
 };
 

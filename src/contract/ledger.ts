@@ -170,10 +170,10 @@ export interface JournalEntry {
   readonly record: RecordId;
   /** Field or group name; `(record)` for deletes. */
   readonly unit: string;
-  readonly kind: 'conflict' | 'first_contact' | 'delete' | 'resolution';
+  readonly kind: 'conflict' | 'first_contact' | 'delete' | 'repair' | 'resolution';
   /** `open`: parked, waits for a person. */
   readonly state: 'settled' | 'open' | 'resolved';
-  /** Policy as written: `last_writer`, `prefer: erp`, a rule's text, `park`. */
+  /** Policy as written: `last_writer`, `prefer: erp`, a rule's text, `park`; see `repairedBy`. */
   readonly policy: string;
   /** The system whose value stands; null while open or for a computed value. */
   readonly winner: string | null;

@@ -1,6 +1,14 @@
 import type { Cell, Micros, Value } from '../model/value.ts';
 import type { Entity, Lens } from './entity.ts';
 
+/**
+ * What a person wants of rows that differ: what `from` holds wins everywhere; null: the entity's
+ * own policies choose, as among writes that are known to be concurrent.
+ */
+export interface Repair {
+  readonly from: string | null;
+}
+
 /** A row that became canonical: what one system holds now, references already record ids. */
 export interface Patch {
   readonly entity: Entity;

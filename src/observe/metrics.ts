@@ -240,6 +240,7 @@ const POLICY_KINDS = new Set([
 
 /** The label for a policy as the journal writes it: a rule's text would have no bound. */
 export function policyKind(written: string): string {
+  if (written.startsWith('repair, ')) return 'repair';
   if (written === 'prefer' || written.startsWith('prefer:')) return 'prefer';
   return POLICY_KINDS.has(written) ? written : 'rule';
 }

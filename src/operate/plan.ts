@@ -92,6 +92,10 @@ async function readTable(
     const apart = new Set(parked.map((item) => (item.kind === 'row' ? item.key : '')));
     for (const { entity, lens, key, cells, read: found } of events) {
       if (cells === null || (found?.kind === 'row' && !apart.has(key))) continue;
+      // Such a row is brought back to life.
+      const { deletion } = lens;
+      const dead = found?.kind === 'deleted' && deletion.kind === 'soft';
+      if (dead && deletion.alive !== undefined) continue;
       unlinked.add(guardTexts(entity, lens, cells));
     }
     rows += chunk.rows.length;

@@ -7,6 +7,7 @@ import type { Occasion, Settled } from './draft.ts';
 import { claim, type Echo } from './echo.ts';
 import type { FloodGauge } from './flood.ts';
 import { identityOf } from './identity.ts';
+import { isUnwanted, settleUnwanted } from './repair.ts';
 import { linkOf, type Row, readRow, translateRefs } from './row.ts';
 import type { RowEvent } from './row-event.ts';
 import { holdDelete, park } from './set-aside.ts';
@@ -83,7 +84,7 @@ function present(
   }
   const at = read.writtenAt ?? loggedAt(event);
   const patch: Patch = { entity, lens, key, values: translated.values, raw: read.raw, at };
-  if (record === null) introduce(w, row, cells, patch, { echo, partial });
+  if (record === null) introduce(w, row, cells, patch, { echo, partial, flood });
   else {
     const ours = echo === null ? null : claim(echo, record, 'there');
     settleLinked(w, record, patch, ours, occasionOf(w, event));
@@ -107,9 +108,10 @@ function readLater(w: Working, event: RowEvent): void {
 /** When the log says that it happened; 0: it was only read, the time is unknown. */
 const loggedAt = ({ origin, at }: RowEvent) => (origin === 'log' ? at : 0);
 
-const occasionOf = (w: Working, { at }: RowEvent): Occasion => ({
+const occasionOf = (w: Working, { at, repair }: RowEvent): Occasion => ({
   at,
   firstCase: w.numbers.case,
+  repair,
 });
 
 function settleLinked(
@@ -156,9 +158,10 @@ function introduce(
   row: Row,
   cells: readonly Cell[],
   patch: Patch,
-  { echo, partial }: { readonly echo: Echo | null; readonly partial: boolean },
+  how: { readonly echo: Echo | null; readonly partial: boolean; readonly flood: FloodGauge },
 ): void {
   const { event, parked } = row;
+  const { echo, partial, flood } = how;
   const { system } = patch.lens;
   const ours = echo?.insertedBy(patch) ?? null;
   if (echo !== null && ours !== null) {
@@ -193,11 +196,26 @@ function introduce(
   if (parked !== null) unparkRow(w, parked);
   setLink(w, linkOf(event, event.key), match?.id ?? w.numbers.record);
   if (match === null) {
-    putRecord(w, patch.entity, createRecord(w.numbers.record, patch));
-    w.numbers.record += 1;
+    bear(w, event, patch, flood);
   } else {
     take(w, patch.entity, settleFirstContact(match, patch, occasionOf(w, event)));
   }
+}
+
+/** A new record; where a person wants none like it, only until its row is deleted. */
+function bear(w: Working, event: RowEvent, patch: Patch, flood: FloodGauge): void {
+  const { entity } = patch;
+  const created = createRecord(w.numbers.record, patch);
+  const from = event.repair?.from ?? null;
+  w.numbers.record += 1;
+  if (from === null || !isUnwanted(event.repair, patch)) {
+    putRecord(w, entity, created);
+    return;
+  }
+  const settled = settleUnwanted(created, patch, from, occasionOf(w, event));
+  takeCases(w, settled);
+  const held = flood.holds(entity, patch.lens.system, event.at);
+  takeRecord(w, entity, held ? holdDelete(w, event, settled.record) : settled.record);
 }
 
 /** The record that the match keys name: alternatives in order, the first that finds any. */

@@ -1,6 +1,6 @@
 import type { Unit } from '../contract/entity.ts';
 import type { JournalEntry, JournalSide } from '../contract/ledger.ts';
-import type { Patch } from '../contract/patch.ts';
+import type { Patch, Repair } from '../contract/patch.ts';
 import type { RecordState, SystemView } from '../model/record.ts';
 import { compareStamps, type Stamp, stampAfter } from '../model/stamp.ts';
 import type { Micros, Value } from '../model/value.ts';
@@ -10,6 +10,8 @@ import { countFlip } from './flip.ts';
 export interface Occasion {
   readonly at: Micros;
   readonly firstCase: number;
+  /** Absent: nobody asked for a repair. */
+  readonly repair?: Repair | undefined;
 }
 
 export interface Settled {
@@ -96,6 +98,9 @@ export interface Case {
   /** `undefined`: not decided, a person has to. */
   readonly outcome: readonly Value[] | null | undefined;
 }
+
+/** The policy of a journal entry that a person's repair is the reason for. */
+export const repairedBy = (policy: string): string => `repair, ${policy}`;
 
 /** Keeps both sides (invariant 2). A case that nobody decided holds its unit. */
 export function journal(draft: Draft, { outcome, ...entry }: Case): void {

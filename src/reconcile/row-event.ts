@@ -1,5 +1,6 @@
 import type { Entity, Lens, Read } from '../contract/entity.ts';
 import type { ParkedRow } from '../contract/ledger.ts';
+import type { Repair } from '../contract/patch.ts';
 import type { Change, TableSpec, Transaction } from '../model/change.ts';
 import { type Cell, type Micros, rowKey, type Value } from '../model/value.ts';
 
@@ -24,6 +25,8 @@ export interface RowEvent {
   readonly at: Micros;
   /** `log`: a change. `reading`: what the row holds, written at a time that nobody knows. */
   readonly origin: 'log' | 'reading';
+  /** The row is read to be repaired; absent: it is not. */
+  readonly repair?: Repair;
   /** What a full image reads as; kept so that a second pass need not read it again. */
   read: Read | null;
 }
@@ -95,18 +98,24 @@ function wholeKey(row: readonly Cell[], route: Route): string | null {
   return rowKey(values);
 }
 
-/** What a snapshot chunk says of its rows; keys that were asked for and have no row are gone. */
+/**
+ * What a snapshot chunk says of its rows; keys that were asked for and have no row are gone. Rows
+ * that are read to be repaired are news for the entity that was `asked` for alone.
+ */
 export function chunkEvents(
   table: TableSpec,
   rows: readonly (readonly Cell[])[],
   missing: readonly (readonly Value[])[],
   routes: Routes,
   at: Micros,
+  asked: { readonly entity: string; readonly repair: Repair } | null = null,
 ): RowEvent[] {
   const events: RowEvent[] = [];
   for (const route of routes.get(table) ?? []) {
     const { entity, lens } = route;
-    const base = { entity, lens, at, origin: 'reading', read: null } as const;
+    if (asked !== null && asked.entity !== entity.name) continue;
+    const repair = asked === null ? {} : { repair: asked.repair };
+    const base = { entity, lens, at, origin: 'reading', read: null, ...repair } as const;
     for (const row of rows) {
       const key = keyOf(row, route);
       events.push({ ...base, key, oldKey: key, cells: pick(row, route.pick) });

@@ -1,6 +1,6 @@
 import type { Entity } from '../contract/entity.ts';
 import type { JournalSide } from '../contract/ledger.ts';
-import type { Patch } from '../contract/patch.ts';
+import type { Patch, Repair } from '../contract/patch.ts';
 import { RECORD_UNIT, type RecordState, type SystemView } from '../model/record.ts';
 import { stampAfter } from '../model/stamp.ts';
 import type { Micros, Value } from '../model/value.ts';
@@ -12,6 +12,7 @@ import {
   latest,
   type Occasion,
   release,
+  repairedBy,
   type Settled,
   stampOf,
 } from './draft.ts';
@@ -35,7 +36,10 @@ export function settleDelete(
   const draft = draftOf(record, system, at, occasion);
   const others = otherRows(record, system);
   releaseAgreed(draft, entity, others);
-  if (left || deletion.kind === 'unlink') return finish(draft, UNLINKED);
+  const { repair } = occasion;
+  const kept = repair?.from != null && record.views[repair.from]?.status === 'linked';
+  const restored = kept && repair.from !== system && record.deleted === null;
+  if (left || (deletion.kind === 'unlink' && !restored)) return finish(draft, UNLINKED);
   if (view === undefined || deletion.kind === 'ignore' || record.deleted !== null) {
     return finish(draft, null);
   }
@@ -43,12 +47,14 @@ export function settleDelete(
   const unseen = record.values.flatMap((value, f) =>
     writes[f] && !holds(view, f, value) ? [f] : [],
   );
-  if (others.length === 0 || unseen.length === 0) bury(draft);
+  const contested = repair === undefined ? unseen : record.values.map((_, f) => f);
+  if (others.length === 0 || contested.length === 0) bury(draft);
   else {
-    const stamp = latest(unseen.map((f) => record.stamps[f] ?? null));
-    const keeper = { system: stamp?.system ?? '', values: [...record.values], stamp };
+    const stamp = latest(contested.map((f) => record.stamps[f] ?? null));
+    const by = restored ? repair.from : stamp?.system;
+    const keeper = { system: by ?? '', values: [...record.values], stamp };
     const deleter = { system, values: null, stamp: stampOf(draft) };
-    const wins = deleteWins(entity, at, stamp?.wall ?? 0);
+    const wins = repair?.from == null ? deleteWins(entity, at, stamp?.wall ?? 0) : !restored;
     settleCase(draft, entity, { incoming: deleter, standing: keeper }, wins);
     if (wins === true) bury(draft);
   }
@@ -142,9 +148,14 @@ function settleCase(
   journal(draft, {
     ...sides,
     unit: RECORD_UNIT,
-    kind: 'delete',
-    policy: entity.deleteConflict,
+    ...reasonOf(entity, draft.occasion.repair),
     winner: winner?.system ?? null,
     outcome: winner === null ? undefined : winner.values,
   });
+}
+
+function reasonOf({ deleteConflict }: Entity, repair: Repair | undefined) {
+  if (repair === undefined) return { kind: 'delete', policy: deleteConflict } as const;
+  const policy = repair.from === null ? deleteConflict : `prefer: ${repair.from}`;
+  return { kind: 'repair', policy: repairedBy(policy) } as const;
 }

@@ -3,7 +3,16 @@ import type { JournalEntry, JournalSide } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
 import type { SystemView } from '../model/record.ts';
 import type { Cell, Value } from '../model/value.ts';
-import { type Draft, journal, latest, release, stampOf, standingSide, write } from './draft.ts';
+import {
+  type Draft,
+  journal,
+  latest,
+  release,
+  repairedBy,
+  stampOf,
+  standingSide,
+  write,
+} from './draft.ts';
 import { isFlipping } from './flip.ts';
 import { type Contest, decide } from './policies.ts';
 import { changed, holds, meaning, moveView } from './view.ts';
@@ -115,7 +124,7 @@ export function settleContest(
   journal(draft, {
     ...sidesOf(draft, told),
     kind,
-    policy: verdict.policy,
+    policy: kind === 'repair' ? repairedBy(verdict.policy) : verdict.policy,
     winner: winnerOf(verdict, draft.system, contest),
     outcome: verdict.kind === 'park' ? undefined : unit.fields.map((f) => draft.values[f] ?? null),
   });

@@ -4,6 +4,7 @@ import type { RecordId, RecordState, SystemView } from '../model/record.ts';
 import type { Value } from '../model/value.ts';
 import { type Draft, draftFor, finish, type Occasion, type Settled } from './draft.ts';
 import { calmed, countFlip } from './flip.ts';
+import { chainOf, settleRepair } from './repair.ts';
 import { reviveOrBury } from './settle-delete.ts';
 import {
   accept,
@@ -50,7 +51,9 @@ export function settleChange(record: RecordState, patch: Patch, occasion: Occasi
     ? { ...patch, values: patch.values.map((told, f) => (isFirst(f) ? undefined : told)) }
     : patch;
   const units = changedUnits(known, view);
-  if (units.length > 0) {
+  if (occasion.repair !== undefined && record.deleted === null) {
+    settleRepair(draft, known, view, occasion.repair);
+  } else if (units.length > 0) {
     reviveOrBury(draft, known);
     for (const unit of units) settleUnit(draft, known, view, unit);
     draft.flips = calmed(record.flips, draft.flips);
@@ -122,7 +125,12 @@ function meet(draft: Draft, patch: Patch, isFirst: (field: number) => boolean): 
     const own = told.fields.every((f) => isOwn(record, lens.system, f));
     if (draft.held?.[unit.name] !== undefined) keepAside(draft, told, 'first_contact');
     else if (own || record.deleted !== null) accept(draft, told);
-    else settleContest(draft, patch, UNLINKED, told, entity.firstContact, 'first_contact');
+    else {
+      const { repair } = draft.occasion;
+      const chain = chainOf(entity.firstContact, repair);
+      const kind = repair === undefined ? 'first_contact' : 'repair';
+      settleContest(draft, patch, UNLINKED, told, chain, kind);
+    }
   }
 }
 
