@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort, scratchFolder } from '../test/support/index.ts';
 import { mapping } from './account.ts';
-import { peakMiB } from './process.ts';
+import { cpuSeconds, peakMiB } from './process.ts';
 import type { Side } from './side.ts';
 
 const PROGRAM = resolve(import.meta.dirname, '../src/main.ts');
@@ -21,6 +21,8 @@ export interface Daemon extends AsyncDisposable {
   drained(): Promise<void>;
   /** Largest resident memory of the running process so far. */
   peakMiB(): number;
+  /** Processor time of the running process so far. */
+  cpuSeconds(): number;
   stop(): Promise<void>;
 }
 
@@ -99,6 +101,7 @@ function daemonOf(config: string, url: string, log: string): Daemon {
       }
     },
     peakMiB: () => peakMiB(running().pid!),
+    cpuSeconds: () => cpuSeconds(running().pid!),
     stop,
     [Symbol.asyncDispose]: stop,
   };

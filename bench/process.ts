@@ -7,6 +7,14 @@ export function peakMiB(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
 }
 
+/** Processor time so far, user and system (proc_pid_stat(5)); Linux counts in hundredths. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // Behind the name, which may hold anything, utime and stime are the 12th and 13th.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 /** Seconds from starting a program to its end, its output thrown away by the kernel. */
 export async function secondsOf(command: readonly string[]): Promise<number> {
   const started = performance.now();

@@ -4,9 +4,9 @@ import type { Stamp } from '../model/stamp.ts';
 import type { Cell, Micros, Value } from '../model/value.ts';
 
 /**
- * The durable memory. Everything that the daemon knows is here; a commit is atomic, and on disk
- * when its promise resolves (invariant 1). One process owns a ledger for writing at a time: opening
- * one that is owned throws `ledger.owned` (halt).
+ * The durable memory. Everything that the daemon knows is here; a commit is atomic when its promise
+ * resolves, and on disk after the next `synced` (invariant 1). One process owns a ledger for
+ * writing at a time: opening one that is owned throws `ledger.owned` (halt).
  */
 export interface Ledger extends AsyncDisposable {
   /** What a start needs: see {@link LedgerHead}. */
@@ -17,7 +17,13 @@ export interface Ledger extends AsyncDisposable {
    */
   ordinals(entity: string, names: readonly string[]): Promise<string[]>;
   find(query: LedgerQuery): Promise<LedgerFound>;
+  /** Calls take effect in their order: a `find` after a `commit` sees it, resolved or not. */
   commit(changes: LedgerCommit): Promise<void>;
+  /**
+   * Resolves when all that was committed before the call is on disk; to be awaited before anything
+   * outside may build on it. `ledger.unsynced` (halt): nobody knows what is.
+   */
+  synced(): Promise<void>;
   /**
    * Outbox entries of `system` that may be sent now (not sent, not waiting, of complete source
    * transactions, of no entity in `except`), in seq order after `afterSeq`, at most `limit`.

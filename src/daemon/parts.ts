@@ -114,11 +114,11 @@ export async function decisionsOf(
   { systems }: Parts,
   ledger: Ledger,
   entities: readonly Entity[],
-  onCommit: (seconds: number) => void,
+  onSync: (seconds: number) => void,
 ): Promise<Decisions> {
   const byName = new Map(entities.map((entity) => [entity.name, entity]));
   const { records } = await ledger.desk.counts();
-  const decisions = openDecisions(ledger, byName, [...systems.keys()], { ...records }, onCommit);
+  const decisions = openDecisions(ledger, byName, [...systems.keys()], { ...records }, onSync);
   for (let before = Number.MAX_SAFE_INTEGER; ; ) {
     const page = await ledger.desk.parked({ before, limit: PAGE });
     for (const item of page) {

@@ -63,6 +63,7 @@ export interface Decisions {
   readonly refusals: Map<string, number>;
   /** Holds of entities whose table in a system does not fit its mapping; see `tables.ts`. */
   readonly drifted: Map<string, number>;
+  /** Resolves when it is on disk. */
   decide(
     units: readonly Unit[],
     source?: { readonly system: string; readonly state: (w: Working) => SourceState },
@@ -75,7 +76,7 @@ export function openDecisions(
   entities: ReadonlyMap<string, Entity>,
   systems: readonly string[],
   population: Record<string, number>,
-  onCommit: (seconds: number, changes: number) => void,
+  onSync: (seconds: number) => void,
 ): Decisions {
   const head = ledger.head();
   const numbers: Numbers = { record: head.nextRecord, case: head.nextCase, seq: head.nextSeq };
@@ -97,7 +98,7 @@ export function openDecisions(
   const { refused, already, refusals } = ground;
   const drifted = new Map<string, number>();
 
-  const decide: Decisions['decide'] = (units, source, extra) =>
+  const commit: Decisions['decide'] = (units, source, extra) =>
     exclusively(async () => {
       const { pass, loaded } = await settled(ledger, ground, units, extra);
       const { w } = pass;
@@ -105,12 +106,10 @@ export function openDecisions(
       const release = links.add.filter((link) => referenced.has(link.entity));
       const opened =
         source !== undefined && ledger.head().positions[source.system]?.openTransaction != null;
-      const started = performance.now();
       await ledger.commit({
         ...(source === undefined ? {} : { source: { ...source, state: source.state(w) } }),
         ...changesOf(pass, links, release),
       });
-      onCommit((performance.now() - started) / 1000, w.touched.size);
       Object.assign(numbers, w.numbers);
       keepRefusals(refusals, w);
       keepDrifts(drifted, w);
@@ -143,7 +142,22 @@ export function openDecisions(
     refusals,
     drifted,
     awaited,
-    decide,
+    decide: durably(ledger, commit, onSync),
+  };
+}
+
+/** The next decision does not wait for the disk: it shares the sync. */
+function durably(
+  ledger: Ledger,
+  commit: Decisions['decide'],
+  onSync: (seconds: number) => void,
+): Decisions['decide'] {
+  return async (...asked) => {
+    const decided = await commit(...asked);
+    const started = performance.now();
+    await ledger.synced();
+    onSync((performance.now() - started) / 1000);
+    return decided;
   };
 }
 

@@ -29,7 +29,17 @@ export type Prepared = Batch | 'progress' | null;
  * Takes what waits for `system`, plans it, and freezes the plan in the ledger before anything is
  * sent (invariant 4): the number in the mark then says exactly what was committed.
  */
-export function prepare(decisions: Decisions, system: string, number: number): Promise<Prepared> {
+export async function prepare(
+  decisions: Decisions,
+  system: string,
+  number: number,
+): Promise<Prepared> {
+  const prepared = await freeze(decisions, system, number);
+  await decisions.ledger.synced();
+  return prepared;
+}
+
+function freeze(decisions: Decisions, system: string, number: number): Promise<Prepared> {
   const { ledger, entities } = decisions;
   return decisions.exclusively(async () => {
     if (isPaused(ledger, 'system', system)) return null;
@@ -291,6 +301,7 @@ export async function recover(
   for (let batch = committed + 1; batch <= handedOut; batch++) {
     await takeBack(decisions, system, batch);
   }
+  await decisions.ledger.synced();
   return handedOut;
 }
 

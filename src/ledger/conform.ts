@@ -6,8 +6,8 @@ import { corrupt } from './faults.ts';
 import { keyless } from './keyring.ts';
 import type { Guard, Privacy } from './privacy.ts';
 import type { Store } from './store.ts';
+import { transact } from './transaction.ts';
 import type { Vault } from './vault.ts';
-import { transact } from './write.ts';
 
 const PAGE = 1000;
 

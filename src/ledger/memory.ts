@@ -1,26 +1,34 @@
-import type { Ledger } from '../contract/ledger.ts';
+import type { Ledger, LedgerCommit } from '../contract/ledger.ts';
 import { type CarrickError, halt } from '../errors.ts';
-import { applyCommit, type Disk, emptyDisk, fieldOrdinals } from './memory-disk.ts';
+import { applyCommit, copyDisk, type Disk, emptyDisk, fieldOrdinals } from './memory-disk.ts';
 import { memoryReader } from './memory-read.ts';
 
 /** A ledger whose disk is a few maps: for simulations and as the model of the others in tests. */
 export interface MemoryLedger extends Ledger {
   /**
-   * What a start after kill -9 finds: everything committed, nothing else. This ledger is dead from
-   * now on: its calls reject with `ledger.closed`, those that are under way included.
+   * What a start after a power loss finds: everything that was synced, nothing else. This ledger is
+   * dead from now on: its calls reject with `ledger.closed`, those that are under way included.
    */
   crash(): MemoryLedger;
 }
 
-/**
- * Opens a ledger on what `disk` holds. `sync` stands for the device: a commit takes effect when the
- * promise that it gives resolves, and fails, with all that were called in the meantime, when it
- * rejects.
- */
+/** What stands for the device: a commit fails with `write`, and with it all called meanwhile. */
+export interface MemoryDevice {
+  write(): Promise<void>;
+  sync(): Promise<void>;
+}
+
+const FAST: MemoryDevice = { write: async () => {}, sync: async () => {} };
+
+/** Opens a ledger on what was synced to `safe`. */
 export function openMemoryLedger(
-  sync: () => Promise<void> = async () => {},
-  disk: Disk = emptyDisk(),
+  device: Partial<MemoryDevice> = {},
+  safe: Disk = emptyDisk(),
 ): MemoryLedger {
+  const { write, sync } = { ...FAST, ...device };
+  const disk = copyDisk(safe);
+  /** Committed and not yet synced. */
+  let loose: LedgerCommit[] = [];
   let alive = true;
   let last: Promise<unknown> = Promise.resolve();
   let failure: { readonly error: unknown } | null = null;
@@ -37,6 +45,10 @@ export function openMemoryLedger(
     last = turn.catch(() => {});
     return turn;
   };
+  const keep = () => {
+    for (const commit of loose) applyCommit(safe, commit);
+    loose = [];
+  };
   const reader = memoryReader(disk, inTurn);
   return {
     ...reader,
@@ -44,28 +56,40 @@ export function openMemoryLedger(
       check();
       return reader.head();
     },
-    ordinals: (entity, names) => inTurn(() => fieldOrdinals(disk, entity, names)),
+    ordinals: (entity, names) =>
+      inTurn(() => {
+        fieldOrdinals(safe, entity, names);
+        return fieldOrdinals(disk, entity, names);
+      }),
     async commit(changes) {
       const before = failure;
       await inTurn(async () => {
         // Called before an earlier one had failed, on which it may build.
         if (failure !== before) throw failure?.error;
         try {
-          await sync();
+          await write();
         } catch (error) {
           failure = { error };
           throw error;
         }
         check();
         applyCommit(disk, changes);
+        loose.push(changes);
       });
+    },
+    async synced() {
+      check();
+      await sync();
+      check();
+      keep();
     },
     crash() {
       alive = false;
-      return openMemoryLedger(sync, disk);
+      return openMemoryLedger(device, safe);
     },
     async [Symbol.asyncDispose]() {
       await last;
+      if (alive) keep();
       alive = false;
     },
   };

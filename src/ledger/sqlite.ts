@@ -1,32 +1,33 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import type { Ledger, LedgerCommit } from '../contract/ledger.ts';
+import type { Ledger } from '../contract/ledger.ts';
 import { halt } from '../errors.ts';
 import { adopt, conform } from './conform.ts';
 import { openDesk } from './desk.ts';
 import { ledgerFault } from './faults.ts';
+import { openGroup } from './group.ts';
 import { takeOwnership } from './owner.ts';
 import { NO_PRIVACY, type Privacy } from './privacy.ts';
 import { openReader } from './read.ts';
 import { openDatabase } from './schema.ts';
 import { openStore, refresh, type Store } from './store.ts';
-import { openWriter } from './write.ts';
 
 /**
  * A ledger in one SQLite file (WAL, synced at every commit). Opened for writing it takes the
  * ownership and brings the schema up to date; opened `readOnly` it reads beside a running daemon.
  *
- * Calls take effect in the order in which they are made: a `find` after a `commit` sees that
- * commit, resolved or not. Commits that are called in one turn of the event loop share a
- * transaction and one sync of the disk; when it fails all of them reject, because a later one may
- * build on an earlier one (a source's next position must not be saved without its last batch).
+ * Commits that are called before the event loop has been round share a transaction. When it fails
+ * all of them reject, because a later one may build on an earlier one (a source's next position
+ * must not be saved without its last batch). Transactions that end while the disk is busy share
+ * its next sync, for which nobody waits but who asks for it.
  *
  * What `privacy` calls personal is sealed and hashed; the ledger is brought to that, and to the
  * first of its keys, before anything else.
  *
  * Errors: `ledger.owned` `ledger.newer` `ledger.older` `ledger.corrupt` `ledger.missing`
- * `ledger.unusable` `ledger.key` (halt), `ledger.full` `ledger.io` `ledger.busy` (retry).
+ * `ledger.unusable` `ledger.key` `ledger.unsynced` (halt), `ledger.full` `ledger.io`
+ * `ledger.busy` (retry).
  */
 export async function openSqliteLedger(
   path: string,
@@ -86,12 +87,6 @@ export interface SqliteLedger extends Ledger {
   protect(guards: Privacy['guards']): Promise<void>;
 }
 
-interface Pending {
-  readonly changes: LedgerCommit;
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 function serve(store: Store, path: string, readOnly: boolean, release: () => void): SqliteLedger {
   const { db } = store;
   const reader = openReader(store);
@@ -101,21 +96,25 @@ function serve(store: Store, path: string, readOnly: boolean, release: () => voi
     adopt(store, path);
   };
   const run = openTurn(db, path, readOnly ? refreshed : null);
-  const group = openGroup(path, store, readOnly);
+  const group = readOnly ? null : openGroup(path, store);
+  const writable = () => {
+    if (!db.isOpen) throw closed(path);
+    if (group === null) throw new TypeError('This ledger was opened read-only.');
+    return group;
+  };
   const ask =
     <A extends unknown[], R>(question: (...asked: A) => R) =>
-    async (...asked: A): Promise<R> => {
-      await group.settled();
-      return run(() => question(...asked));
-    };
+    async (...asked: A): Promise<R> =>
+      run(() => question(...asked));
   return {
     head: () => run(reader.head),
-    ordinals: ask(group.ordinals),
+    ordinals: async (entity, names) => writable().ordinals(entity, names),
     find: ask(reader.find),
-    commit: group.commit,
+    commit: async (changes) => writable().commit(changes),
+    synced: async () => writable().synced(),
     ready: ask(reader.ready),
     sent: ask(reader.sent),
-    protect: ask((guards: Privacy['guards']) => conform(store, path, guards)),
+    protect: async (guards) => writable().alone(() => run(() => conform(store, path, guards))),
     desk: {
       conflicts: ask(desk.conflicts),
       conflict: ask(desk.conflict),
@@ -128,7 +127,7 @@ function serve(store: Store, path: string, readOnly: boolean, release: () => voi
       counts: ask(desk.counts),
     },
     async [Symbol.asyncDispose]() {
-      await group.settled();
+      await group?.close();
       if (!db.isOpen) return;
       db.close();
       release();
@@ -150,44 +149,6 @@ function openTurn(db: DatabaseSync, path: string, refreshed: (() => void) | null
     } finally {
       if (refreshed !== null && db.isTransaction) db.exec('COMMIT');
     }
-  };
-}
-
-function openGroup(path: string, store: Store, readOnly: boolean) {
-  const writer = readOnly ? null : openWriter(store);
-  let pending: Pending[] = [];
-  let flushed: Promise<void> = Promise.resolve();
-  const write = () => {
-    const group = pending;
-    pending = [];
-    try {
-      writable().write(group.map((member) => member.changes));
-      for (const member of group) member.resolve();
-    } catch (error) {
-      const fault = ledgerFault(error, path);
-      for (const member of group) member.reject(fault);
-    }
-  };
-  const writable = () => {
-    if (!store.db.isOpen) throw closed(path);
-    if (writer === null) throw new TypeError('This ledger was opened read-only.');
-    return writer;
-  };
-  return {
-    commit(changes: LedgerCommit): Promise<void> {
-      if (pending.length === 0) {
-        flushed = new Promise((resolve) => {
-          setImmediate(() => {
-            write();
-            resolve();
-          });
-        });
-      }
-      return new Promise((resolve, reject) => pending.push({ changes, resolve, reject }));
-    },
-    ordinals: (entity: string, names: readonly string[]) => writable().ordinals(entity, names),
-    /** Resolves when all commits that were called so far are decided. */
-    settled: () => flushed,
   };
 }
 

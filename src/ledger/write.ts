@@ -5,9 +5,9 @@ import { openOrdinals } from './ordinals.ts';
 import { isSpent } from './spent.ts';
 import { linkId, type Store } from './store.ts';
 
+/** Writes into the open transaction; reads of the same connection see it. */
 export interface Writer {
-  /** Commits all of `commits`, in order, in one transaction, or none of them. */
-  write(commits: readonly LedgerCommit[]): void;
+  put(commit: LedgerCommit): void;
   /** Gives field names their ordinals; see `Ledger.ordinals`. */
   ordinals(entity: string, wanted: readonly string[]): string[];
 }
@@ -15,42 +15,18 @@ export interface Writer {
 export function openWriter(store: Store): Writer {
   const lists = [openHeadWrites, openRecords, openKeys, openOutboxWrites, openDeskWrites];
   const applied = lists.map((open) => open(store));
-  const ordinals = openOrdinals(store);
   return {
-    write(commits) {
+    put(commit) {
       store.unlinked.clear();
-      transact(store, () => {
-        for (const commit of commits) for (const apply of applied) apply(commit);
-      });
-      for (const commit of commits) remember(store, commit);
+      for (const apply of applied) apply(commit);
+      remember(store, commit);
       for (const id of store.unlinked) store.links.delete(id);
     },
-    ordinals: (entity, wanted) => transact(store, () => ordinals(entity, wanted)),
+    ordinals: openOrdinals(store),
   };
 }
 
-/** Runs `work` in a transaction that is on disk when this returns, and undone when it throws. */
-export function transact<T>({ db, names, tallies, vault }: Store, work: () => T): T {
-  try {
-    db.exec('BEGIN IMMEDIATE');
-    const result = work();
-    names.flush();
-    tallies.flush();
-    vault.keyring.disk.flush();
-    db.exec('COMMIT');
-    names.settled();
-    tallies.settled();
-    vault.keyring.disk.settled();
-    return result;
-  } catch (error) {
-    tallies.rollback();
-    // SQLite may have rolled back by itself: https://www.sqlite.org/lang_transaction.html
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
-}
-
-/** Brings the caches to what is now on disk. */
+/** Brings the caches to what the transaction holds now. */
 function remember(store: Store, commit: LedgerCommit): void {
   for (const state of commit.records ?? []) {
     if (isSpent(state)) store.records.delete(state.id);

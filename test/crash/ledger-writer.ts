@@ -8,13 +8,13 @@ import { entry, link, outbox, PRIVACY, record, source } from '../unit/ledger-fix
  */
 const ledger = await openSqliteLedger(process.argv[2] ?? '', { privacy: PRIVACY });
 for (let n = ledger.head().nextRecord; ; n++) {
-  const acknowledged = ledger.commit({
+  const committed = ledger.commit({
     source: { system: 'crm', state: source(String(n)) },
     records: [record(n), ...(n > 1 ? [record(n - 1, { values: [`after ${n}`, null, null] })] : [])],
     links: { add: [{ ...link(`k${n}`), record: n }], remove: [] },
     ...outbox({ add: [entry(n)], remove: [n - 3] }),
   });
   // Several at once, so that kills also fall into shared transactions.
-  const print = acknowledged.then(() => process.stdout.write(`${n}\n`));
+  const print = committed.then(ledger.synced).then(() => process.stdout.write(`${n}\n`));
   if (n % 3 === 0) await print;
 }

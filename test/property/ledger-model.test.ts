@@ -206,6 +206,7 @@ test.each([
             if (restart) {
               await sqlite[Symbol.asyncDispose]();
               sqlite = await openSqliteLedger(path, { privacy });
+              await memory.synced();
               memory = memory.crash();
             }
             expect(await everything(sqlite)).toEqual(await everything(memory));

@@ -13,6 +13,8 @@ export interface Mutation {
   readonly name: string;
   /** The invariant of DESIGN.md that it breaks. */
   readonly breaks: number;
+  /** Few seeds meet it: where to begin. */
+  readonly from?: number;
   ledger?(ledger: Ledger): Ledger;
   entities?(entities: ReadonlyMap<string, Entity>): ReadonlyMap<string, Entity>;
   parts?(parts: PipelineParts): PipelineParts;
@@ -59,6 +61,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'insert without its guards',
     breaks: 4,
+    from: 700,
     parts: withTransaction((transaction) => ({
       ...transaction,
       write: (write) => transaction.write({ ...write, guards: [] }),
@@ -102,8 +105,19 @@ export const MUTATIONS: readonly Mutation[] = [
     }),
   },
   {
+    name: 'acts before the ledger is on disk',
+    breaks: 1,
+    ledger: (ledger) => ({
+      ...ledger,
+      async synced() {
+        ledger.synced().catch(() => undefined);
+      },
+    }),
+  },
+  {
     name: 'mark not read at recovery: nothing was committed',
     breaks: 4,
+    from: 250,
     parts: withApplier((applier) => ({
       ...applier,
       committed: async () => {

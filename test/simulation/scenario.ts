@@ -106,7 +106,8 @@ const POINTS = [
   'fence',
   'read',
   'tail answer',
-  'ledger sync',
+  'ledger write',
+  'ledger synced',
   'ledger committed',
   'ledger sent',
 ];

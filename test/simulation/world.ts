@@ -110,15 +110,18 @@ export function createWorld(
     figures: { steps: 0, writes: 0, crashes: 0, tears: 0, conflicts: 0, stopped: 0, ended: 0 },
     diskFull: false,
     ledgerLine: openLine('ledger'),
-    ledger: openMemoryLedger(() => syncDisk(world)),
+    ledger: openMemoryLedger({
+      write: () => writeDisk(world),
+      sync: () => scheduler.call(world.ledgerLine, 'ledger synced', () => {}),
+    }),
     stop: new AbortController(),
     running: false,
   };
   return world;
 }
 
-const syncDisk = (world: World): Promise<void> =>
-  world.scheduler.call(world.ledgerLine, 'ledger sync', () => {
+const writeDisk = (world: World): Promise<void> =>
+  world.scheduler.call(world.ledgerLine, 'ledger write', () => {
     if (!world.diskFull) return;
     world.diskFull = false;
     throw retry('ledger.full', 'the simulated disk is full', 'wait');

@@ -151,6 +151,20 @@ describe('a group of commits', () => {
   });
 });
 
+describe('a log that cannot be synced', () => {
+  test('ends all trust in the ledger: what is on disk nobody knows', async () => {
+    const path = fresh();
+    const ledger = await opened(path);
+    await ledger.commit({ records: [record(1)] });
+    rmSync(`${path}-wal`);
+    const lost = { code: 'ledger.unsynced', disposition: 'halt' };
+    const together = [ledger.synced(), ledger.synced()];
+    for (const one of together) await expect(one).rejects.toMatchObject(lost);
+    writeFileSync(`${path}-wal`, '');
+    await expect(ledger.synced()).rejects.toMatchObject(lost);
+  });
+});
+
 describe('a full disk', () => {
   const mount = join(directory, 'small');
 

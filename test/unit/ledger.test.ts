@@ -24,30 +24,33 @@ describeLedger('a ledger in SQLite', () => {
 
 describeLedger('a ledger in memory', () => ({
   open: async () => openMemoryLedger(),
-  again: async (ledger) => (ledger as MemoryLedger).crash(),
+  async again(ledger) {
+    await ledger.synced();
+    return (ledger as MemoryLedger).crash();
+  },
 }));
 
 describe('the ledger in memory', () => {
-  test('a crash keeps what was committed and nothing else', async () => {
-    const gates: (() => void)[] = [];
-    const ledger = openMemoryLedger(() => new Promise((resolve) => gates.push(resolve)));
-    const first = ledger.commit({ records: [record(1)] });
-    await new Promise(setImmediate);
-    gates.shift()?.();
-    await first;
-    const second = ledger.commit({ records: [record(2)] });
-    await new Promise(setImmediate);
+  test('a crash keeps what was synced and nothing else', async () => {
+    const ledger = openMemoryLedger();
+    await ledger.commit({ records: [record(1)] });
+    await ledger.synced();
+    await ledger.commit({ records: [record(2)] });
+    expect((await ledger.find({ records: [1, 2] })).records).toEqual([record(1), record(2)]);
+    const third = ledger.commit({ records: [record(3)] });
     const after = ledger.crash();
-    gates.shift()?.();
-    await expect(second).rejects.toMatchObject({ code: 'ledger.closed' });
+    await expect(third).rejects.toMatchObject({ code: 'ledger.closed' });
     await expect(ledger.find({})).rejects.toMatchObject({ code: 'ledger.closed' });
+    await expect(ledger.synced()).rejects.toMatchObject({ code: 'ledger.closed' });
     expect((await after.find({ records: [1, 2] })).records).toEqual([record(1), null]);
   });
 
   test('a commit that fails takes along those that were called meanwhile', async () => {
     const disk = { full: true };
-    const ledger = openMemoryLedger(async () => {
-      if (disk.full) throw new Error('full');
+    const ledger = openMemoryLedger({
+      async write() {
+        if (disk.full) throw new Error('full');
+      },
     });
     const both = [1, 2].map((id) => ledger.commit({ records: [record(id)] }));
     for (const commit of both) await expect(commit).rejects.toThrow('full');
