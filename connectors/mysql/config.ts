@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { connect, isIP } from 'node:net';
 import type { ConnectionOptions } from 'mysql2';
 import { z } from 'zod';
 import type { ParsedOptions } from '../../src/contract/connector.ts';
+import { isLocal, type TransportWords } from '../../src/contract/transport.ts';
 
 /** Where the server is and as whom to log in; `database` is where unqualified tables live. */
 export interface MysqlOptions {
@@ -10,10 +12,12 @@ export interface MysqlOptions {
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  /** As MySQL's own programs have it, but that nothing is encrypted unless it is asked for. */
+  /** Default VERIFY_IDENTITY, and DISABLED for a host of this machine. */
   readonly sslMode?: SslMode;
-  /** Path of a PEM file with the authorities that sign server certificates. */
+  /** PEM files: the authorities of server certificates, our own certificate and its key. */
   readonly sslCa?: string;
+  readonly sslCert?: string;
+  readonly sslKey?: string;
 }
 
 const DEFAULT_PORT = 3306;
@@ -25,7 +29,7 @@ type SslMode = (typeof SSL_MODES)[number];
 const Url = z
   .string()
   .regex(/^(mysql|mariadb):\/\/./, 'expected mysql://user:password@host:port/database')
-  .describe('mysql://user:password@host:port/database?ssl-mode=REQUIRED, or mariadb://…');
+  .describe('mysql://user:password@host:port/database?ssl-ca=/path/of/ca.pem, or mariadb://…');
 
 const Separate = z.strictObject({
   host: z.string().min(1).default('localhost'),
@@ -33,6 +37,13 @@ const Separate = z.strictObject({
   user: z.string().min(1),
   password: z.string().default(''),
   database: z.string().min(1).describe('Where tables named without a database live'),
+  'ssl-mode': z
+    .string()
+    .optional()
+    .describe('Default VERIFY_IDENTITY, and DISABLED for a host of this machine'),
+  'ssl-ca': z.string().optional().describe('Authorities of the server, PEM'),
+  'ssl-cert': z.string().optional().describe('Certificate of Carrick, PEM'),
+  'ssl-key': z.string().optional().describe('Its key, PEM'),
 });
 
 const WithUrl = z.strictObject({ url: Url });
@@ -49,8 +60,46 @@ export function parseOptions(options: unknown): ParsedOptions {
     }));
     return { ok: false, problems };
   }
-  if (!('url' in parsed.data)) return { ok: true, options: parsed.data };
-  return fromUrl(parsed.data.url);
+  if ('url' in parsed.data) return fromUrl(parsed.data.url);
+  const { 'ssl-mode': mode, 'ssl-ca': ca, 'ssl-cert': cert, 'ssl-key': key } = parsed.data;
+  const { host, port, user, password, database } = parsed.data;
+  return withTls({ host, port, user, password, database }, { mode, ca, cert, key }, null);
+}
+
+type Given = string | undefined;
+
+/** Where all is in the URL, faults are the URL's. */
+function withTls(
+  options: MysqlOptions,
+  { mode, ca, cert, key }: { mode: Given; ca: Given; cert: Given; key: Given },
+  at: 'url' | null,
+): ParsedOptions {
+  const sslMode = SSL_MODES.find((name) => name === mode?.toUpperCase());
+  const problems: { path: string[]; message: string }[] = [];
+  const fault = (name: string, message: string) => problems.push({ path: [at ?? name], message });
+  if (mode !== undefined && sslMode === undefined) {
+    fault('ssl-mode', `ssl-mode is none of ${SSL_MODES.join(', ')}`);
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    fault('ssl-cert', 'ssl-cert and ssl-key go together');
+  }
+  for (const [name, path] of Object.entries({ 'ssl-ca': ca, 'ssl-cert': cert, 'ssl-key': key })) {
+    if (path === undefined) continue;
+    try {
+      readFileSync(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      fault(name, `the file of ${name} cannot be read (${code})`);
+    }
+  }
+  if (problems.length > 0) return { ok: false, problems };
+  const tls = {
+    ...(sslMode === undefined ? {} : { sslMode }),
+    ...(ca === undefined ? {} : { sslCa: ca }),
+    ...(cert === undefined ? {} : { sslCert: cert }),
+    ...(key === undefined ? {} : { sslKey: key }),
+  };
+  return { ok: true, options: { ...options, ...tls } };
 }
 
 /** Undoes percent escapes; null where a `%` begins none. */
@@ -76,23 +125,12 @@ function fromUrl(text: string): ParsedOptions {
   }
   if (database === '') return refuse('the URL names no database: mysql://user@host:port/database');
   if (user === '') return refuse('the URL names no user: mysql://user@host:port/database');
-  const { 'ssl-mode': mode, 'ssl-ca': sslCa, ...rest } = Object.fromEntries(url.searchParams);
+  const given = Object.fromEntries(url.searchParams);
+  const { 'ssl-mode': mode, 'ssl-ca': ca, 'ssl-cert': cert, 'ssl-key': key, ...rest } = given;
   const [parameter] = Object.keys(rest);
   if (parameter !== undefined) return refuse(`unknown parameter ${parameter}`);
-  const sslMode = SSL_MODES.find((name) => name === mode?.toUpperCase());
-  if (mode !== undefined && sslMode === undefined) {
-    return refuse(`ssl-mode is none of ${SSL_MODES.join(', ')}`);
-  }
-  const options: MysqlOptions = {
-    host: host.replace(/^\[|\]$/g, ''),
-    port: Number(url.port || DEFAULT_PORT),
-    user,
-    password,
-    database,
-    ...(sslMode === undefined ? {} : { sslMode }),
-    ...(sslCa === undefined ? {} : { sslCa }),
-  };
-  return { ok: true, options };
+  const address = { host: host.replace(/^\[|\]$/g, ''), port: Number(url.port || DEFAULT_PORT) };
+  return withTls({ ...address, user, password, database }, { mode, ca, cert, key }, 'url');
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -106,10 +144,28 @@ export function connectionOf(options: MysqlOptions): ConnectionOptions {
   };
 }
 
-function encryption({ sslMode = 'DISABLED', sslCa }: MysqlOptions): Pick<ConnectionOptions, 'ssl'> {
+export const WORDS: TransportWords = {
+  ca: 'ssl-ca',
+  client: 'ssl-cert=/path/of/client.pem and ssl-key=/path/of/key.pem',
+  anyName: 'ssl-mode=VERIFY_CA',
+  off: 'ssl-mode=DISABLED',
+};
+
+function encryption(options: MysqlOptions): Pick<ConnectionOptions, 'ssl' | 'stream'> {
+  const { host, port, sslCa, sslCert, sslKey } = options;
+  const { sslMode = isLocal(host) ? 'DISABLED' : 'VERIFY_IDENTITY' } = options;
   if (sslMode === 'DISABLED') return {};
-  const verified = sslMode !== 'REQUIRED';
-  const ca = sslCa === undefined ? {} : { ca: readFileSync(sslCa, 'utf8') };
+  const read = (path: string) => readFileSync(path, 'utf8');
   const verifyIdentity = sslMode === 'VERIFY_IDENTITY';
-  return { ssl: { rejectUnauthorized: verified, verifyIdentity, ...ca } };
+  const ssl = {
+    rejectUnauthorized: sslMode !== 'REQUIRED',
+    verifyIdentity,
+    ...(sslCa === undefined ? {} : { ca: read(sslCa) }),
+    ...(sslCert === undefined ? {} : { cert: read(sslCert) }),
+    ...(sslKey === undefined ? {} : { key: read(sslKey) }),
+  };
+  if (!verifyIdentity || isIP(host) === 0) return { ssl };
+  // The driver names no host for an address, and Node would then compare the certificate with
+  // `localhost`: it takes the name that a socket was opened with.
+  return { ssl, stream: () => Object.assign(connect({ host, port }), { _host: host }) };
 }

@@ -1,4 +1,6 @@
+import { transportTrouble } from '../../src/contract/transport.ts';
 import { CarrickError, halt, retry } from '../../src/errors.ts';
+import { WORDS } from './config.ts';
 
 /** What mysql2 throws: `errno` and `sqlState` from the server, `code` alone from the socket. */
 interface ServerError {
@@ -134,11 +136,17 @@ export function asCarrickError(error: unknown, side: Side): CarrickError {
   const { errno = 0 } = serverError(error);
   const message = messageWithoutValues(error);
   const cause = withoutSql(error);
+  // What a server says of rows is never about its certificate.
+  if (isNetwork(error)) {
+    const trouble = transportTrouble(error, WORDS);
+    if (trouble !== null) return retry(`${side}.untrusted`, trouble.message, trouble.fix, cause);
+  }
   if (LOGIN.has(errno)) {
     const fix =
       errno === SECURE_TRANSPORT_REQUIRED
         ? 'Put ?ssl-mode=VERIFY_IDENTITY (or REQUIRED) behind the URL of the system.'
-        : 'Check user, password and database of the system, and that the account exists.';
+        : 'Check user, password and database of the system, that the account exists, and whether ' +
+          'it asks for a client certificate (ssl-cert, ssl-key).';
     return halt(`${side}.denied`, message, fix, cause);
   }
   const meaning = meanings.get(errno);

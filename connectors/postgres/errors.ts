@@ -1,5 +1,7 @@
 import pg from 'pg';
+import { transportTrouble } from '../../src/contract/transport.ts';
 import { CarrickError, halt, retry } from '../../src/errors.ts';
+import { WORDS } from './tls.ts';
 
 type Side = 'source' | 'target';
 
@@ -74,6 +76,11 @@ export function describeError(side: Side, error: unknown): CarrickError {
   if (error instanceof CarrickError) return error;
   const text = error instanceof Error ? error.message : String(error);
   const state = sqlState(error);
+  // What a server says of rows is never about its certificate.
+  if (state === undefined || state.startsWith('28')) {
+    const trouble = transportTrouble(error, WORDS);
+    if (trouble !== null) return retry(`${side}.untrusted`, trouble.message, trouble.fix);
+  }
   const rule = RULES.find(
     ({ states, sides }) =>
       sides.includes(side) && states.some((prefix) => state?.startsWith(prefix)),

@@ -1,3 +1,4 @@
+export { type Authority, makeAuthority } from './certificates.ts';
 export {
   erpProduct,
   type MariadbOptions,

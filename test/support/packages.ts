@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OPENSSL } from './certificates.ts';
 import { mariadbIsInstalled, mariadbReplacement } from './mariadb.ts';
 import { mysqlProgram } from './mysql.ts';
 import { installedPostgres, postgresReplacement } from './postgres.ts';
@@ -42,6 +43,7 @@ function missingPackages(): string[] {
   }
   const erp = mariadbReplacement() !== undefined || mysqlProgram() !== undefined;
   if (!erp && !mariadbIsInstalled()) packages.push('mariadb-server');
+  if (!existsSync(OPENSSL)) packages.push('openssl');
   return packages;
 }
 
