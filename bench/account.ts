@@ -61,8 +61,12 @@ const fieldsOf = (connector: 'postgres' | 'mysql'): string => {
 };
 
 /** Two-way: nothing is planned away because only one side happens to write. */
-export const mapping = (crm: 'postgres' | 'mysql', erp: 'postgres' | 'mysql'): string => `\
-entity: account
+export const mapping = (
+  crm: 'postgres' | 'mysql',
+  erp: 'postgres' | 'mysql',
+  entity = 'account',
+): string => `\
+entity: ${entity}
 match: [[number]]
 fields:
   number: {type: integer, required: true}
@@ -79,12 +83,12 @@ fields:
   rev: {type: integer, required: true}
 systems:
   crm:
-    table: accounts
+    table: ${entity}s
     key: id
     fields:
 ${fieldsOf(crm)}
   erp:
-    table: accounts
+    table: ${entity}s
     key: id
     fields:
 ${fieldsOf(erp)}

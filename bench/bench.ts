@@ -9,6 +9,8 @@ export interface Sizes {
   readonly replicated: { readonly bulk: number; readonly singles: number };
   /** Records of the large ledger; the small one has 20,000. */
   readonly records: number;
+  /** How cost grows: records of ledgers, and entities of mappings, each up to the last. */
+  readonly growth: { readonly records: readonly number[]; readonly entities: readonly number[] };
   readonly latencySeconds: number;
   readonly outageSeconds: number;
   readonly memoryRows: number;

@@ -32,18 +32,27 @@ let instances = 0;
  * Writes configuration and mapping, and lets `carrick setup` prepare both sides. The caller's
  * NODE_OPTIONS reach the daemon: `NODE_OPTIONS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`.
  */
-export async function prepareDaemon(crm: Side, erp: Side): Promise<Daemon> {
+export async function prepareDaemon(
+  crm: Side,
+  erp: Side,
+  entities: readonly string[] = ['account'],
+): Promise<Daemon> {
   const folder = await scratchFolder('daemon');
   const address = `127.0.0.1:${await freePort()}`;
   const config = join(folder, 'carrick.yaml');
-  writeFileSync(join(folder, 'account.yaml'), mapping(crm.connector, erp.connector));
+  for (const entity of entities) {
+    writeFileSync(
+      join(folder, `${entity}.mapping.yaml`),
+      mapping(crm.connector, erp.connector, entity),
+    );
+  }
   writeFileSync(
     config,
     `instance: bench_${process.pid}_${++instances}
 systems:
   crm: {connector: ${crm.connector}, url: "${crm.url}"}
   erp: {connector: ${erp.connector}, url: "${erp.url}"}
-mappings: [account.yaml]
+mappings: ["*.mapping.yaml"]
 ledger: sqlite:carrick.db
 listen: ${address}
 log_level: warn

@@ -9,8 +9,9 @@ import { parseArgs } from 'node:util';
 import { ensureServers } from '../test/support/index.ts';
 import { type Bench, type Measured, measure, type Sizes } from './bench.ts';
 import { linesOf, tableOf } from './table.ts';
+import { entityGrowth } from './works/growth.ts';
 import { latency } from './works/latency.ts';
-import { ledgerBench } from './works/ledger.ts';
+import { ledgerBench, ledgerGrowth } from './works/ledger.ts';
 import { mariadbCapture } from './works/mariadb-capture.ts';
 import { memory } from './works/memory.ts';
 import { postgresCapture } from './works/postgres-capture.ts';
@@ -23,6 +24,8 @@ const BENCHES: readonly Bench[] = [
   ...oneWay,
   twoWay,
   ledgerBench,
+  ledgerGrowth,
+  entityGrowth,
   latency,
   memory,
 ];
@@ -32,6 +35,7 @@ const FULL: Sizes = {
   singles: 200_000,
   replicated: { bulk: 300_000, singles: 100_000 },
   records: 2_000_000,
+  growth: { records: [10_000, 100_000, 1_000_000, 10_000_000], entities: [1, 10, 50] },
   latencySeconds: 60,
   outageSeconds: 600,
   memoryRows: 5_000_000,
@@ -42,6 +46,7 @@ const QUICK: Sizes = {
   singles: 40_000,
   replicated: { bulk: 20_000, singles: 10_000 },
   records: 100_000,
+  growth: { records: [10_000, 100_000], entities: [1, 10, 50] },
   latencySeconds: 5,
   outageSeconds: 10,
   memoryRows: 50_000,

@@ -38,6 +38,23 @@ export const ledgerBench: Bench = {
   },
 };
 
+/** The figure is the largest ledger's; the others are what it is compared with. */
+export const ledgerGrowth: Bench = {
+  name: 'ledger-growth',
+  leavesOut: ledgerBench.leavesOut,
+  async open({ growth }, stack) {
+    const sizes = growth.records.toReversed();
+    const contenders: Contender[] = [];
+    for (const [i, records] of sizes.entries()) {
+      const ledger = stack.use(await filled(records));
+      const title = i === 0 ? 'Carrick' : name(records);
+      contenders.push(contender(title, ledger, records, Math.min(UPDATES, records)));
+    }
+    const work = `ledger of ${sizes[0]?.toLocaleString('en')} records against smaller ones`;
+    return { figures: [{ key: 'updates', work, unit: 'updates/s', goals: {} }], contenders };
+  },
+};
+
 const name = (records: number): string => `with ${records.toLocaleString('en')}`;
 
 function contender(title: string, ledger: Ledger, records: number, updates: number): Contender {
