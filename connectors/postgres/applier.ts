@@ -59,8 +59,9 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
   const run: Run = async (text, values) => {
     const open = await connected();
     if (values === undefined) {
-      const result = await open.query({ text, rowMode: 'array' });
-      return result.rows ?? [];
+      // Of several statements each has a result of its own.
+      const results = [await open.query({ text, rowMode: 'array' })].flat();
+      return results.flatMap(({ rows }) => rows ?? []);
     }
     if (!prepared.has(text) && prepared.size < PREPARED) prepared.set(text, `s${prepared.size}`);
     const name = prepared.get(text);
@@ -78,12 +79,17 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
     }
   };
 
-  const moveMark = async (lane: string, batch: number): Promise<void> => {
+  /** `before` and `after` go along in one round trip. */
+  const moveMark = async (
+    lane: string,
+    batch: number,
+    { before, after } = { before: '', after: '' },
+  ): Promise<void> => {
     const moved = await run(
-      `insert into ${mark} as m (instance, lane, batch) values ($1, $2, $3)
+      `${before}insert into ${mark} as m (instance, lane, batch)
+       values (${pg.escapeLiteral(instance)}, ${pg.escapeLiteral(lane)}, ${batch})
        on conflict (instance, lane) do update set batch = excluded.batch
-       where m.batch < excluded.batch returning m.batch`,
-      [instance, lane, batch],
+       where m.batch < excluded.batch returning m.batch${after}`,
     );
     if (moved.length === 0) throw fenced(instance, batch);
   };
@@ -93,9 +99,10 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
     begin: (batch) =>
       guarded(async () => {
         // Deferred constraints would be refused at the commit, where they cost the whole batch.
-        await run('begin; set constraints all immediate');
-        await moveMark('deliver', batch);
-        await run('savepoint row');
+        await moveMark('deliver', batch, {
+          before: 'begin; set constraints all immediate; ',
+          after: '; savepoint row',
+        });
         return openTransaction(run, guarded, drop, writer);
       }),
     fence: (batch) => guarded(() => moveMark('watermark', batch)),
@@ -127,6 +134,7 @@ function openTransaction(
   writer: Writer,
 ): ApplyTransaction {
   let open = true;
+  const point = { isFresh: true };
   /** A failure ends the transaction. */
   const whileOpen = async <T>(work: () => Promise<T>): Promise<T> => {
     if (!open) throw new Error('the transaction is over');
@@ -138,7 +146,7 @@ function openTransaction(
     }
   };
   return {
-    write: (rows) => whileOpen(() => writer.write(run, rows)),
+    write: (rows) => whileOpen(() => writer.write(run, point, rows)),
     inTheWay: (insert, columns) => whileOpen(() => writer.inTheWay(run, insert, columns)),
     async commit() {
       await whileOpen(() => run('commit'));

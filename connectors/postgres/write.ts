@@ -9,16 +9,22 @@ import { compileStatements, parametersOf, type Statements, type TypedWrite } fro
 
 type Rows = readonly RowWrite[];
 
+/** The savepoint `row` of the open transaction; fresh: nothing was written since it was set. */
+export interface Savepoint {
+  isFresh: boolean;
+}
+
 /** What one call of the writer works with. */
 interface Job {
   readonly run: Run;
+  readonly point: Savepoint;
   readonly typed: TypedWrite;
   readonly statements: Statements;
 }
 
-/** Works inside the open transaction, which has the savepoint `row`; see `ApplyTransaction`. */
+/** Works inside the open transaction; see `ApplyTransaction`. */
 export interface Writer {
-  write(run: Run, write: TableWrite): Promise<Outcome[]>;
+  write(run: Run, point: Savepoint, write: TableWrite): Promise<Outcome[]>;
   inTheWay(run: Run, insert: TableWrite, columns: readonly string[]): Promise<Value[][][]>;
 }
 
@@ -33,10 +39,10 @@ export function createWriter(pool: Pool): Writer {
     return table;
   };
   return {
-    async write(run, write) {
+    async write(run, point, write) {
       if (write.rows.length === 0) return [];
       const typed = typeWrite(await tableOf(write.table), write);
-      const job: Job = { run, typed, statements: compileStatements(typed) };
+      const job: Job = { run, point, typed, statements: compileStatements(typed) };
       const outcomes = new Map<RowWrite, Outcome>();
       for (const rows of write.op === 'insert' ? apart(write) : [write.rows]) {
         const settled = await bisect(job, rows);
@@ -105,16 +111,22 @@ function misfit(message: string): Error {
 /** All rows in one statement; when one is refused, each half for itself. */
 async function bisect(job: Job, rows: Rows): Promise<Outcome[]> {
   try {
-    const outcomes = await attempt(job, rows);
-    await job.run('release row; savepoint row');
-    return outcomes;
+    // Set when it is needed, not when it may be: most transactions write once.
+    if (!job.point.isFresh) await job.run('release row; savepoint row');
+    job.point.isFresh = false;
+    return await attempt(job, rows);
   } catch (error) {
     if (!isRowRefusal(error)) throw error;
-    await job.run('rollback to row');
+    await rollBack(job);
     if (rows.length > 1) return halves(job, rows);
     if (await isTaken(job, error)) return [{ kind: 'diverged' }];
     return [{ kind: 'refused', code: error.code ?? '', reason: refusalReason(error) }];
   }
+}
+
+async function rollBack({ run, point }: Job): Promise<void> {
+  await run('rollback to row');
+  point.isFresh = true;
 }
 
 async function halves(job: Job, rows: Rows): Promise<Outcome[]> {
@@ -148,7 +160,7 @@ async function insert(job: Job, rows: Rows): Promise<Outcome[]> {
   const keys = await run(statements.apply, parametersOf(typed, rows));
   if (keys.length === rows.length) return keys.map((key) => inserted(typed, key));
   if (keys.length === 0 && rows.length === 1) return [{ kind: 'diverged' }];
-  await run('rollback to row');
+  await rollBack(job);
   const taken = statements.taken === '' ? new Set() : await takenRows(job, rows);
   // None is in the way, yet one was left out: a trigger did it, or another writer just now.
   if (taken.size === 0) return halves(job, rows);
