@@ -38,11 +38,7 @@ const order = (row: number): string => orderNo(RANGES.order.crmEnd - 18 + (row %
 const KINDS: readonly Kind[] = [
   (row, n) => ({
     what: `customer ${customer(row)} phone`,
-    crm: inCrm(
-      'update accounts set phone = $1 where account_no = $2',
-      `+49 30 ${n}`,
-      customer(row),
-    ),
+    crm: inCrm('update accounts set phone = ? where account_no = ?', `+49 30 ${n}`, customer(row)),
     erp: inErp(
       'UPDATE customers SET telephone = ? WHERE cust_code = ?',
       ...[`+43 1 ${n}`, customer(row)],
@@ -51,7 +47,7 @@ const KINDS: readonly Kind[] = [
   (row, n) => ({
     what: `customer ${customer(row)} name`,
     crm: inCrm(
-      'update accounts set last_name = $1 where account_no = $2',
+      'update accounts set last_name = ? where account_no = ?',
       `Lund ${n}`,
       customer(row),
     ),
@@ -62,44 +58,44 @@ const KINDS: readonly Kind[] = [
   }),
   (row, n) => ({
     what: `customer ${customer(row)} credit limit`,
-    crm: inCrm('update accounts set credit_limit = $1 where account_no = $2', n, customer(row)),
+    crm: inCrm('update accounts set credit_limit = ? where account_no = ?', n, customer(row)),
     erp: inErp('UPDATE customers SET credit_limit = ? WHERE cust_code = ?', n + 0.5, customer(row)),
   }),
   (row, n) => ({
     what: `customer ${customer(row)} last contact`,
     crm: inCrm(
-      'update accounts set last_contact_at = $1 where account_no = $2',
+      'update accounts set last_contact_at = ? where account_no = ?',
       ...[contact(n), customer(row)],
     ),
     erp: inErp(
       'UPDATE customers SET last_contact = ? WHERE cust_code = ?',
-      ...[berlin(contact(n + 30)), customer(row)],
+      ...[berlin(contact(n + 30).toISOString()), customer(row)],
     ),
   }),
   (row, n) => ({
     what: `product ${product(row)} stock`,
-    crm: inCrm('update catalogue set stock = stock - 1 where sku = $1', product(row)),
+    crm: inCrm('update catalogue set stock = stock - 1 where sku = ?', product(row)),
     erp: inErp('UPDATE items SET on_hand = on_hand + ? WHERE item_no = ?', n % 5, product(row)),
     stock: { sku: product(row), by: { crm: -1, erp: n % 5 } },
   }),
   (row, n) => ({
     what: `product ${product(row)} price`,
-    crm: inCrm('update catalogue set unit_price = $1 where sku = $2', n / 4, product(row)),
+    crm: inCrm('update catalogue set unit_price = ? where sku = ?', n / 4, product(row)),
     erp: inErp('UPDATE items SET list_price = ? WHERE item_no = ?', n / 5, product(row)),
   }),
   (row, n) => ({
     what: `order ${order(row)} note`,
-    crm: inCrm('update orders set note = $1 where order_no = $2', `call ${n}`, order(row)),
+    crm: inCrm('update orders set note = ? where order_no = ?', `call ${n}`, order(row)),
     erp: inErp('UPDATE sales_orders SET remark = ? WHERE order_no = ?', `ramp ${n}`, order(row)),
   }),
   (row, n) => ({
     what: `order ${order(row)} sales rep`,
-    crm: inCrm('update orders set sales_rep = $1 where order_no = $2', `rep ${n}`, order(row)),
+    crm: inCrm('update orders set sales_rep = ? where order_no = ?', `rep ${n}`, order(row)),
     erp: inErp('UPDATE sales_orders SET clerk = ? WHERE order_no = ?', `clerk ${n}`, order(row)),
   }),
 ];
 
-const contact = (n: number): string => new Date(Date.UTC(2026, 5, 1) + n * 60_000).toISOString();
+const contact = (n: number): Date => new Date(Date.UTC(2026, 5, 1) + n * 60_000);
 
 /** Draws work without end. Every value is new, so that no edit looks like undoing another. */
 export function clerks(seed: number): () => Work {

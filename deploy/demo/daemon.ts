@@ -9,7 +9,7 @@ import type { Controls } from '../../src/contract/controls.ts';
 import type { Operator } from '../../src/contract/operator.ts';
 import { operatorAt } from '../../src/observe/client.ts';
 import { freePort } from '../../test/support/index.ts';
-import type { SystemName } from './desk.ts';
+import { productAt, type SystemName } from './desk.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const PROGRAM = join(ROOT, 'src/main.ts');
@@ -45,7 +45,7 @@ export async function prepareDaemon(
 ): Promise<Daemon> {
   const listen = `127.0.0.1:${await freePort()}`;
   const config = join(folder, 'carrick.yaml');
-  writeFileSync(config, configuration(instance, listen, folder));
+  writeFileSync(config, configuration(instance, listen, folder, urls));
   const key = randomBytes(32).toString('base64');
   const env = { ...process.env, CRM_URL: urls.crm, ERP_URL: urls.erp, CARRICK_LEDGER_KEY: key };
   await promisify(execFile)(process.execPath, [PROGRAM, 'setup', '--config', config], { env });
@@ -86,11 +86,16 @@ export async function prepareDaemon(
   };
 }
 
-const configuration = (instance: string, listen: string, folder: string): string => `\
+const configuration = (
+  instance: string,
+  listen: string,
+  folder: string,
+  urls: Readonly<Record<SystemName, string>>,
+): string => `\
 instance: ${instance}
 systems:
-  crm: {connector: postgres, url: "\${CRM_URL}"}
-  erp: {connector: mysql, url: "\${ERP_URL}"}
+  crm: {connector: ${productAt(urls.crm)}, url: "\${CRM_URL}"}
+  erp: {connector: ${productAt(urls.erp)}, url: "\${ERP_URL}"}
 mappings: [${JSON.stringify(join(MAPPINGS, '*.yaml'))}]
 ledger: ${JSON.stringify(`sqlite:${join(folder, 'carrick.db')}`)}
 ledger_key: "\${CARRICK_LEDGER_KEY}"

@@ -3,22 +3,29 @@ import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { mysqlClient, type PgClient, pgClient } from '../../test/support/index.ts';
 
 export type SystemName = 'crm' | 'erp';
-/** A list is an array in the CRM, and a row of VALUES in the ERP. */
-export type Param = string | number | boolean | null | readonly Param[];
+/** By the connector that reads it. */
+export type Product = 'postgres' | 'mysql';
+/** A list of texts is an array in PostgreSQL, and a SET in MySQL and MariaDB. */
+export type Param = string | number | boolean | null | Date | readonly string[];
 export type Row = Readonly<Record<string, string | number | null>>;
-/** Runs one statement. Placeholders are `$1` in the CRM and `?` in the ERP. */
+/** Runs one statement, with `?` for each of the values. */
 export type Sql = (text: string, values?: readonly Param[]) => Promise<Row[]>;
 
 export interface Desk extends AsyncDisposable {
   readonly system: SystemName;
+  readonly product: Product;
   readonly sql: Sql;
   /** Several statements that are committed together. */
   transaction(work: (sql: Sql) => Promise<void>): Promise<void>;
 }
 
+export const productAt = (url: string): Product =>
+  url.startsWith('postgres') ? 'postgres' : 'mysql';
+
 /** Connects when first used, and again when the server has been away in between. */
 export function openDesk(system: SystemName, url: string): Desk {
-  const connect = system === 'crm' ? crmSession : erpSession;
+  const product = productAt(url);
+  const connect = product === 'postgres' ? postgresSession : mysqlSession;
   let session: Promise<Session> | undefined;
   const lost = (): void => {
     session = undefined;
@@ -33,6 +40,7 @@ export function openDesk(system: SystemName, url: string): Desk {
   };
   return {
     system,
+    product,
     sql,
     async transaction(work) {
       await sql('BEGIN');
@@ -55,21 +63,28 @@ interface Session {
   close(): Promise<void>;
 }
 
-async function crmSession(url: string, lost: () => void): Promise<Session> {
+async function postgresSession(url: string, lost: () => void): Promise<Session> {
   const client: PgClient = await pgClient(url);
   client.on('end', lost);
   return {
-    sql: async (text, values) => (await client.query(text, [...values])).rows as Row[],
+    sql: async (text, values) => {
+      let n = 0;
+      const numbered = values.length === 0 ? text : text.replaceAll('?', () => `$${++n}`);
+      return (await client.query(numbered, [...values])).rows as Row[];
+    },
     close: () => client.end(),
   };
 }
 
-async function erpSession(url: string, lost: () => void): Promise<Session> {
+async function mysqlSession(url: string, lost: () => void): Promise<Session> {
   const client: Connection = await mysqlClient(url);
   client.on('end', lost);
+  // As the instants among the values are sent.
+  await client.query(`SET time_zone = '+00:00'`);
   return {
     sql: async (text, values) => {
-      const [rows] = await client.query<RowDataPacket[]>(text, [...values]);
+      const sent = values.map((value) => (Array.isArray(value) ? value.join(',') : value));
+      const [rows] = await client.query<RowDataPacket[]>(text, sent);
       return Array.isArray(rows) ? (rows as Row[]) : [];
     },
     close: () => client.end(),

@@ -1,4 +1,4 @@
--- The demonstration's ERP, as a MariaDB application with a past would lay it out.
+-- The demonstration's ERP, as a MariaDB or MySQL application with a past would lay it out.
 
 ALTER DATABASE CHARACTER SET utf8mb4;
 

@@ -15,7 +15,8 @@ const USAGE = `npm run demo -- [options]
   --kill         the same, with a kill -9 of Carrick in the middle and a restart
   --outage [S]   the same, with the ERP's database stopped for S seconds (20)
   --seed N       other random edits
-CRM_URL and ERP_URL name running servers to use; each gets a new database, dropped in the end.`;
+CRM_URL and ERP_URL name running servers to use; each gets a new database, dropped in the end.
+CARRICK_CRM and CARRICK_ERP choose other engines: see test/support/systems.ts.`;
 
 interface Options extends Plan {
   readonly once: boolean;
@@ -75,7 +76,7 @@ async function main(): Promise<number> {
 
 async function perform(plan: Options, stop: AbortSignal): Promise<void> {
   const say = speech(process.stdout);
-  say.line('starting a PostgreSQL as the CRM and a MariaDB as the ERP');
+  say.line('starting two database servers: a CRM and an ERP');
   await using world = await openWorld(say);
   say.line(`CRM ${shown(world.servers.crm)}`);
   say.line(`ERP ${shown(world.servers.erp)}`);

@@ -11,7 +11,7 @@ import { type Cell, rowKey, type Value } from '../../src/model/value.ts';
 import { compileEntities } from '../../src/normalize/compile.ts';
 import { type Book, type Entry, nameOf } from './books.ts';
 import { MAPPINGS } from './daemon.ts';
-import type { SystemName } from './desk.ts';
+import { productAt, type SystemName } from './desk.ts';
 import type { Books } from './stage.ts';
 
 export interface Reader extends AsyncDisposable {
@@ -31,8 +31,8 @@ export async function openReader(urls: Readonly<Record<SystemName, string>>): Pr
   await using opened = new AsyncDisposableStack();
   const mappings = FILES.map(mapping);
   const systems: Opened[] = [];
-  for (const [name, kind] of [['crm', 'postgres'] as const, ['erp', 'mysql'] as const]) {
-    const connector = await connectors[kind]!();
+  for (const name of ['crm', 'erp'] as const) {
+    const connector = await connectors[productAt(urls[name])]!();
     const parsed = connector.parse({ url: urls[name] });
     if (!parsed.ok) throw new Error(parsed.problems.map(({ message }) => message).join('\n'));
     const context = { system: name, instance: 'demo_reader' };

@@ -83,7 +83,7 @@ function draw(scene: Scene, height: number): string[] {
   const time = `${minutes}:${String(scene.seconds % 60).padStart(2, '0')}`;
   const [head = '', ...rows] = table(scene);
   const top = [
-    `${styleText('bold', 'Carrick')}  CRM PostgreSQL ⇄ ERP MariaDB  ${time}  Ctrl-C ends`,
+    `${styleText('bold', 'Carrick')}  CRM ⇄ ERP  ${time}  Ctrl-C ends`,
     '',
     styleText('dim', head),
     ...rows,

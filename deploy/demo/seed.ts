@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Temporal } from 'temporal-polyfill';
-import type { Desk, Param } from './desk.ts';
+import type { Desk, Param, Product } from './desk.ts';
 
 /** Numbers below `crmEnd` are in the CRM, from `erpStart` on in the ERP: between them in both. */
 export const RANGES = {
@@ -17,6 +17,7 @@ export const customerNo = (i: number): string => `C-${10_000 + i}`;
 export const custId = (i: number): number => 501 + i;
 export const sku = (i: number): string => `P-${1000 + i}`;
 export const orderNo = (i: number): string => `A-${50_000 + i}`;
+export const orderId = (i: number): number => 90_001 + i;
 
 const FIRST = ['Anna', 'Bernd', 'Clara Maria', 'Deniz', 'Eva', 'Farid', 'Greta', 'Hannes', 'Ines'];
 const LAST = ['Berg', 'Çelik', 'Dietrich', 'Eßer', 'von Flotow', 'Gruber', 'Huber', 'Ilić'];
@@ -55,6 +56,8 @@ const day = (i: number): string =>
 const instant = (i: number): Temporal.Instant =>
   Temporal.Instant.from('2026-01-05T08:12:30Z').add({ hours: i * 29 });
 
+const moment = (i: number): Date => new Date(instant(i).epochMilliseconds);
+
 /** How the ERP writes an instant: local time without a zone. */
 export const berlin = (at: Temporal.Instant | string): string =>
   Temporal.Instant.from(at)
@@ -75,31 +78,26 @@ interface Table {
 }
 
 export async function seed(crm: Desk, erp: Desk): Promise<void> {
-  await Promise.all([
-    crm.transaction(async (sql) => {
-      for (const { name, columns, rows } of crmTables()) {
-        const objects = rows.map((row) => Object.fromEntries(columns.map((c, i) => [c, row[i]])));
-        await sql(
-          `insert into ${name} (${columns}) select ${columns}
-           from jsonb_populate_recordset(null::${name}, $1)`,
-          [JSON.stringify(objects)],
-        );
-      }
-    }),
-    erp.transaction(async (sql) => {
-      for (const { name, columns, rows } of erpTables()) {
-        await sql(`INSERT INTO ${name} (${columns}) VALUES ?`, [rows]);
-      }
-    }),
-  ]);
+  await Promise.all([fill(crm, crmTables(crm.product)), fill(erp, erpTables())]);
 }
 
-function crmTables(): Table[] {
-  const accounts = new Map<number, string>();
-  const catalogue = new Map<number, string>();
-  const orders = new Map<number, string>();
-  const idOf = (ids: Map<number, string>, i: number): string => {
-    const id = ids.get(i) ?? randomUUID();
+const fill = (desk: Desk, tables: readonly Table[]): Promise<void> =>
+  desk.transaction(async (sql) => {
+    for (const { name, columns, rows } of tables) {
+      const row = `(${columns.map(() => '?')})`;
+      await sql(`insert into ${name} (${columns}) values ${rows.map(() => row)}`, rows.flat());
+    }
+  });
+
+function crmTables(product: Product): Table[] {
+  let last = 0;
+  // As the application would make them: see the schemas.
+  const newId = (): Param => (product === 'postgres' ? randomUUID() : ++last);
+  const accounts = new Map<number, Param>();
+  const catalogue = new Map<number, Param>();
+  const orders = new Map<number, Param>();
+  const idOf = (ids: Map<number, Param>, i: number): Param => {
+    const id = ids.get(i) ?? newId();
     ids.set(i, id);
     return id;
   };
@@ -116,7 +114,7 @@ function crmTables(): Table[] {
         return [
           ...[idOf(accounts, i), customerNo(i), pick(FIRST, i), pick(LAST, i)],
           ...[i % 5 === 0 ? email(i) : email(i).toLowerCase(), phone(i), pick(['S', 'G', 'P'], i)],
-          ...[i % 2 === 0, tags(i), 500 * (i % 20), day(i), instant(i).toString()],
+          ...[i % 2 === 0, tags(i), 500 * (i % 20), day(i), moment(i)],
           ...[street(i), place.zip, place.city, place.crm, pick(['kim', 'lou'], i)],
         ];
       }),
@@ -137,7 +135,7 @@ function crmTables(): Table[] {
       ],
       rows: [...range(0, RANGES.order.crmEnd)].map((i) => [
         ...[idOf(orders, i), orderNo(i), idOf(accounts, customerOf(i)), pick(STATES, i).crm],
-        ...[instant(i).toString(), day(300 + i), pick(['kim', 'lou'], i), note(i), 0],
+        ...[moment(i), day(300 + i), pick(['kim', 'lou'], i), note(i), 0],
       ]),
     },
     {
@@ -186,7 +184,7 @@ function erpTables(): Table[] {
         'remark',
       ],
       rows: [...range(order.erpStart, order.end)].map((i) => [
-        ...[90_001 + i, orderNo(i), '0001', custId(customerOf(i)), pick(STATES, i).erp],
+        ...[orderId(i), orderNo(i), '0001', custId(customerOf(i)), pick(STATES, i).erp],
         ...[berlin(instant(i)), day(300 + i), pick(['kim', 'lou'], i), note(i)],
       ]),
     },
@@ -195,7 +193,7 @@ function erpTables(): Table[] {
       columns: ['order_id', 'pos', 'item_id', 'qty', 'price'],
       rows: [...range(order.erpStart, order.end)].flatMap((i) =>
         linesOf(i).map(({ product: p, ...line }) => [
-          ...[90_001 + i, line.no, 7001 + p, line.quantity, price(p)],
+          ...[orderId(i), line.no, 7001 + p, line.quantity, price(p)],
         ]),
       ),
     },
@@ -215,7 +213,7 @@ function erpCustomer(i: number, vendor: boolean, active: boolean): Param[] {
       i % 7 === 0 ? ` ${email(i)} ` : email(i).toLowerCase(),
       i % 9 === 0 ? '+49 40 0000' : phone(i),
     ],
-    ...[i === UNKNOWN_TIER ? 9 : (i % 3) + 1, i % 2 === 0 ? 'Y' : 'N', tags(i).join(',')],
+    ...[i === UNKNOWN_TIER ? 9 : (i % 3) + 1, i % 2 === 0 ? 'Y' : 'N', tags(i)],
     ...[500 * (i % 20), day(i), berlin(instant(i)), street(i), place.zip, place.city, place.erp],
     ...[vendor, active],
   ];

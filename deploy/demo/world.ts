@@ -4,15 +4,22 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureServers, startMariadb, startPostgres } from '../../test/support/index.ts';
+import { ensureServers, startSystem } from '../../test/support/index.ts';
 import { prepareDaemon } from './daemon.ts';
-import { openDesk } from './desk.ts';
+import { openDesk, productAt, type SystemName } from './desk.ts';
 import { openReader } from './reader.ts';
 import { seed } from './seed.ts';
 import type { Speech } from './speech.ts';
 import type { Stage } from './stage.ts';
 
-const schema = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8');
+/** Each system's tables, as an application on either kind of database would lay them out. */
+const SCHEMAS = {
+  crm: { postgres: 'crm.sql', mysql: 'crm-mysql.sql' },
+  erp: { postgres: 'erp-postgres.sql', mysql: 'erp.sql' },
+} as const;
+
+const schema = (name: SystemName, url: string): string =>
+  readFileSync(join(import.meta.dirname, SCHEMAS[name][productAt(url)]), 'utf8');
 
 /**
  * Everything that the story needs, filled and ready; Carrick is not started yet. With `CRM_URL` or
@@ -22,7 +29,7 @@ const schema = (name: string): string => readFileSync(join(import.meta.dirname, 
 export async function openWorld(say: Speech): Promise<Stage & AsyncDisposable> {
   await ensureServers();
   await using opened = new AsyncDisposableStack();
-  const [crmServer, erpServer] = await Promise.all([startPostgres(), startMariadb()]);
+  const [crmServer, erpServer] = await Promise.all([startSystem('crm'), startSystem('erp')]);
   opened.use(crmServer);
   opened.use(erpServer);
   const urls = { crm: crmServer.url, erp: erpServer.url };
@@ -33,7 +40,10 @@ export async function openWorld(say: Speech): Promise<Stage & AsyncDisposable> {
     crm: opened.use(openDesk('crm', urls.crm)),
     erp: opened.use(openDesk('erp', urls.erp)),
   };
-  await Promise.all([desks.crm.sql(schema('crm.sql')), desks.erp.sql(schema('erp.sql'))]);
+  await Promise.all([
+    desks.crm.sql(schema('crm', urls.crm)),
+    desks.erp.sql(schema('erp', urls.erp)),
+  ]);
   await seed(desks.crm, desks.erp);
   const instance = `demo_${randomBytes(4).toString('hex')}`;
   const carrick = opened.use(await prepareDaemon(folder, instance, urls));

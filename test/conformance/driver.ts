@@ -23,6 +23,9 @@ export interface Driver {
   stranger(): Promise<Server>;
 }
 
+/** Starts a server of the engine that is tested. */
+export type Starter = (options: { readonly stranger?: boolean }) => Promise<TestServer>;
+
 /** One column type: what it is called, and literals with the value that each is read as. */
 export interface TypeCase {
   readonly type: string;

@@ -34,7 +34,7 @@ test('without its ledger an instance stops, and beginning anew brings agreement'
 
   await make(world, inErp('DELETE FROM items WHERE item_no = ?', PRODUCT));
   await make(world, inErp(`UPDATE customers SET telephone = '1' WHERE cust_code = ?`, CUSTOMER));
-  await make(world, inCrm(`update accounts set phone = '2' where account_no = $1`, CUSTOMER));
+  await make(world, inCrm(`update accounts set phone = '2' where account_no = ?`, CUSTOMER));
 
   await using anew = await emptyLedger(world, `${world.carrick.instance}_2`);
   await anew.start();

@@ -11,3 +11,4 @@ export { type PostgresOptions, postgresReplacement, startPostgres } from './post
 export { scratchFolder } from './run.ts';
 export { needsControl, type StopMode, type TestServer } from './server.ts';
 export { mysqlClient, type PgClient, pgClient } from './sql.ts';
+export { type Product, type Role, startSystem, systemOf } from './systems.ts';

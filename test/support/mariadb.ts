@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,9 +12,6 @@ const PASSWORD = 'mariadb';
 const VARIABLES = ['ERP_URL', 'MARIADB_URL', 'MYSQL_URL'] as const;
 /** `CARRICK_MARIADB_BASEDIR` names the folder of another MariaDB than the machine's. */
 const BASE = process.env.CARRICK_MARIADB_BASEDIR || '/usr';
-const SERVER = join(BASE, 'sbin/mariadbd');
-const INSTALLER = join(BASE, 'bin/mariadb-install-db');
-const TEMPLATE = 'mariadb';
 
 export interface MariadbOptions {
   /** Server options over the defaults below, without the dashes: `{'max-connections': '20'}`. */
@@ -32,18 +29,23 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<TestSe
   if (variable !== undefined) return databaseOf(variable, process.env[variable]!);
   const mysqld = mysqlProgram();
   if (mysqld !== undefined) return startMysql(mysqld, options);
-  if (!mariadbIsInstalled()) {
+  return privateMariadb(BASE, options);
+}
+
+/** A MariaDB of the programs in `base`, whatever URL or other program is set. */
+export async function privateMariadb(base: string, options: MariadbOptions): Promise<TestServer> {
+  if (!mariadbIsInstalled(base)) {
     throw new Error('MariaDB is not installed: call ensureServers() first');
   }
-  const folder = await copyOfTemplate(TEMPLATE, initialise);
-  return privateServer(engine(options, randomInt(1, 2 ** 31)), folder);
+  const folder = await copyOfTemplate(templateName(base), (target) => initialise(base, target));
+  return privateServer(engine(base, options, randomInt(1, 2 ** 31)), folder);
 }
 
 /** Builds the template ahead, so that the first test does not pay for it. */
 export async function prepareMariadb(): Promise<void> {
   const wanted = mariadbReplacement() === undefined && mysqlProgram() === undefined;
   if (mariadbIsInstalled() && wanted) {
-    await prepareTemplate(TEMPLATE, initialise);
+    await prepareTemplate(templateName(BASE), (target) => initialise(BASE, target));
   }
 }
 
@@ -62,14 +64,20 @@ export async function erpProduct(): Promise<'MariaDB' | 'MySQL'> {
   return /mariadb/i.test(version) ? 'MariaDB' : 'MySQL';
 }
 
-export function mariadbIsInstalled(): boolean {
-  return existsSync(SERVER) && existsSync(INSTALLER);
+export function mariadbIsInstalled(base: string = BASE): boolean {
+  return existsSync(server(base)) && existsSync(installer(base));
 }
+
+const server = (base: string): string => join(base, 'sbin/mariadbd');
+const installer = (base: string): string => join(base, 'bin/mariadb-install-db');
+
+const templateName = (base: string): string =>
+  `mariadb-${createHash('sha256').update(base).digest('hex').slice(0, 8)}`;
 
 /** Small files: what a template holds is copied for every server. */
 const STORAGE = ['--innodb-log-file-size=32M'];
 
-async function initialise(folder: string): Promise<void> {
+async function initialise(basedir: string, folder: string): Promise<void> {
   const accounts = join(folder, 'accounts.sql');
   await writeFile(
     accounts,
@@ -82,11 +90,11 @@ CREATE DATABASE app;
   );
   const data = `--datadir=${join(folder, 'data')}`;
   const options = ['--skip-name-resolve', '--skip-test-db', `--extra-file=${accounts}`];
-  const base = `--basedir=${BASE}`;
-  await runTool([INSTALLER, '--no-defaults', base, data, ...options, ...STORAGE], folder);
+  const base = `--basedir=${basedir}`;
+  await runTool([installer(basedir), '--no-defaults', base, data, ...options, ...STORAGE], folder);
 }
 
-function engine(options: MariadbOptions, serverId: number): Engine {
+function engine(base: string, options: MariadbOptions, serverId: number): Engine {
   // 2 and 0 hand each commit to the kernel: a killed server keeps it, a power loss may not.
   const [flush, sync] = options.durable ? ['1', '1'] : ['2', '0'];
   return {
@@ -113,7 +121,7 @@ function engine(options: MariadbOptions, serverId: number): Engine {
         ...options.settings,
       };
       const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-      return [SERVER, '--no-defaults', `--basedir=${BASE}`, ...STORAGE, ...flags];
+      return [server(base), '--no-defaults', `--basedir=${base}`, ...STORAGE, ...flags];
     },
     url: (port) => `mysql://admin:${PASSWORD}@127.0.0.1:${port}/app`,
     probe: async (url) => {

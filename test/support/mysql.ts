@@ -20,7 +20,7 @@ export interface MysqlOptions {
 export const mysqlProgram = (): string | undefined => process.env.CARRICK_MYSQLD || undefined;
 
 /** A MySQL with GTIDs and full metadata in its binary log, on TCP and on a socket. */
-export async function startMysql(program: string, options: MysqlOptions): Promise<TestServer> {
+export async function startMysql(program: string, options: MysqlOptions = {}): Promise<TestServer> {
   const folder = await copyOfTemplate(TEMPLATE, (target) => initialise(program, target));
   return privateServer(engine(program, options, randomInt(1, 2 ** 31)), folder);
 }

@@ -17,15 +17,23 @@ export interface PostgresOptions {
   readonly bin?: string;
   /** True: commits reach the disk, as in production. False survives a kill, not a power loss. */
   readonly durable?: boolean;
+  /** True: a cluster that has nothing in common with others, not even a template. */
+  readonly stranger?: boolean;
 }
 
 /** A PostgreSQL with `wal_level=logical`, on TCP and on a socket in the parent of `dataDir`. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<TestServer> {
   const variable = postgresReplacement();
   if (variable !== undefined) return databaseOf(variable, process.env[variable]!);
+  return privatePostgres(options);
+}
+
+/** The same, whatever URL is set. */
+export async function privatePostgres(options: PostgresOptions): Promise<TestServer> {
   const bin = options.bin ?? installedPostgres();
   if (bin === undefined) throw new Error('PostgreSQL is not installed: call ensureServers() first');
-  const folder = await copyOfTemplate(templateName(bin), (target) => initialise(bin, target));
+  const name = `${templateName(bin)}${options.stranger ? 's' : ''}`;
+  const folder = await copyOfTemplate(name, (target) => initialise(bin, target));
   return privateServer(engine(bin, options), folder);
 }
 

@@ -1,10 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { customerNo, orderNo, RANGES, sku } from '../seed.ts';
 import { agreement, arrives, type Stage } from '../stage.ts';
 
 const NEW_CUSTOMER = 'C-10900';
 const NEW_ORDER = 'A-50900';
 const NEW_PRODUCT = 'P-1900';
+/** Line, quantity, price: 210.00 together. */
+const LINES = [
+  [1, 2, '13.50'],
+  [2, 4, '16.50'],
+  [3, 6, '19.50'],
+] as const;
 
 /** Rows made in one system come into being in the other, parents first, keys translated. */
 export async function births(stage: Stage): Promise<void> {
@@ -25,34 +30,32 @@ export async function births(stage: Stage): Promise<void> {
 
   await productInTheErp(stage);
   await arrives(stage, 'crm', 'product', NEW_PRODUCT, { unit: 'kilogram', unit_price: '3.75' });
-  const [item] = await stage.desks.crm.sql('select id from catalogue where sku = $1', [
-    NEW_PRODUCT,
-  ]);
+  const [item] = await stage.desks.crm.sql('select id from catalogue where sku = ?', [NEW_PRODUCT]);
   stage.say.done(`erp → crm  product ${NEW_PRODUCT}: catalogue ${item?.id}`);
   await agreement(stage);
 }
 
 async function orderInTheCrm(stage: Stage): Promise<void> {
-  const [account, order] = [randomUUID(), randomUUID()];
   await stage.desks.crm.transaction(async (sql) => {
     await sql(
-      `insert into accounts (id, account_no, first_name, last_name, email, stage, tags, country)
-       values ($1, $2, 'Juna', 'Reeder', 'Juna@Reeder.example', 'G', '{vip}', 'DE')`,
-      [account, NEW_CUSTOMER],
+      `insert into accounts (account_no, first_name, last_name, email, stage, tags, country)
+       values (?, 'Juna', 'Reeder', 'Juna@Reeder.example', 'G', ?, 'DE')`,
+      [NEW_CUSTOMER, ['vip']],
     );
     await sql(
-      `insert into orders (id, order_no, account_id, status, sales_rep, due_on)
-       values ($1, $2, $3, 'confirmed', 'kim', '2026-12-01')`,
-      [order, NEW_ORDER, account],
+      `insert into orders (order_no, account_id, status, sales_rep, due_on)
+       select ?, id, 'confirmed', 'kim', '2026-12-01' from accounts where account_no = ?`,
+      [NEW_ORDER, NEW_CUSTOMER],
     );
-    await sql(
-      `insert into order_items (order_id, line_no, product_id, quantity, price)
-       select $1, n, c.id, n * 2, 16.50 + 3 * (n - 2)
-       from generate_series(1, 3) n join catalogue c on c.sku = 'P-' || (1000 + n)`,
-      [order],
-    );
+    for (const [line, quantity, price] of LINES) {
+      await sql(
+        `insert into order_items (order_id, line_no, product_id, quantity, price)
+         select o.id, ?, c.id, ?, ? from orders o, catalogue c where o.order_no = ? and c.sku = ?`,
+        [line, quantity, price, NEW_ORDER, sku(line)],
+      );
+    }
   });
-  stage.edits.crm += 5;
+  stage.edits.crm += 2 + LINES.length;
 }
 
 async function productInTheErp(stage: Stage): Promise<void> {

@@ -57,7 +57,7 @@ export async function clashes(stage: Stage): Promise<void> {
 
 const twinInCrm = inCrm(
   `insert into accounts (account_no, first_name, last_name, email)
-   values ($1, 'Tilda', 'Zwilling', 'tilda@zwilling.example')`,
+   values (?, 'Tilda', 'Zwilling', 'tilda@zwilling.example')`,
   TWIN,
 );
 const twinInErp = inErp(

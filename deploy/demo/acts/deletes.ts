@@ -23,7 +23,7 @@ interface Removal {
 const REMOVALS: readonly Removal[] = [
   {
     what: 'deleted in the CRM, marked inactive in the ERP',
-    move: inCrm('delete from accounts where account_no = $1', UNUSED.customers[0]),
+    move: inCrm('delete from accounts where account_no = ?', UNUSED.customers[0]),
     entity: 'customer',
     key: UNUSED.customers[0],
     left: ['SELECT COUNT(*) AS n FROM customers WHERE cust_code = ? AND NOT active', 1],
@@ -33,25 +33,25 @@ const REMOVALS: readonly Removal[] = [
     move: inErp('UPDATE customers SET active = FALSE WHERE cust_code = ?', UNUSED.customers[1]),
     entity: 'customer',
     key: UNUSED.customers[1],
-    left: ['select count(*) as n from accounts where account_no = $1', 0],
+    left: ['select count(*) as n from accounts where account_no = ?', 0],
   },
   {
     what: 'deleted in the ERP, archived in the CRM',
     move: inErp('DELETE FROM items WHERE item_no = ?', UNUSED.products[0]),
     entity: 'product',
     key: UNUSED.products[0],
-    left: ['select count(*) as n from catalogue where sku = $1 and archived', 1],
+    left: ['select count(*) as n from catalogue where sku = ? and archived', 1],
   },
   {
     what: 'archived in the CRM, deleted in the ERP',
-    move: inCrm('update catalogue set archived = true where sku = $1', UNUSED.products[1]),
+    move: inCrm('update catalogue set archived = true where sku = ?', UNUSED.products[1]),
     entity: 'product',
     key: UNUSED.products[1],
     left: ['SELECT COUNT(*) AS n FROM items WHERE item_no = ?', 0],
   },
   {
     what: 'a draft order thrown away',
-    move: inCrm('delete from orders where order_no = $1', UNUSED.orders[0]),
+    move: inCrm('delete from orders where order_no = ?', UNUSED.orders[0]),
     entity: 'order',
     key: UNUSED.orders[0],
   },

@@ -25,7 +25,7 @@ const EDITS: readonly Edit[] = [
   {
     what: 'a last name in the CRM is half of a display_name in the ERP',
     move: inCrm(
-      "update accounts set last_name = 'Sommer-Lund' where account_no = $1",
+      "update accounts set last_name = 'Sommer-Lund' where account_no = ?",
       customerNo(100),
     ),
     entity: 'customer',
@@ -35,7 +35,7 @@ const EDITS: readonly Edit[] = [
   {
     what: 'an email typed in mixed case',
     move: inCrm(
-      "update accounts set email = 'New.Address@Example.ORG' where account_no = $1",
+      "update accounts set email = 'New.Address@Example.ORG' where account_no = ?",
       customerNo(101),
     ),
     entity: 'customer',
@@ -45,15 +45,15 @@ const EDITS: readonly Edit[] = [
   {
     what: 'tier 3 in the ERP is stage P in the CRM, label and set travel along',
     move: inErp(
-      "UPDATE customers SET tier = 3, labels = 'vip,export', mailing = 'Y' WHERE cust_code = ?",
-      customerNo(102),
+      "UPDATE customers SET tier = 3, labels = ?, mailing = 'Y' WHERE cust_code = ?",
+      ...[['vip', 'export'], customerNo(102)],
     ),
     entity: 'customer',
     key: customerNo(102),
     want: { tier: 'platinum', tags: '["export","vip"]', newsletter: 'true' },
   },
   {
-    what: 'a price of DECIMAL(12,2) becomes one of numeric(14,4)',
+    what: 'a price with two decimals becomes one with four',
     move: inErp('UPDATE items SET list_price = 19.9 WHERE item_no = ?', sku(45)),
     entity: 'product',
     key: sku(45),
@@ -73,7 +73,7 @@ const EDITS: readonly Edit[] = [
     what: 'a quantity on an order line',
     move: inCrm(
       `update order_items set quantity = 7.25 where line_no = 1
-       and order_id = (select id from orders where order_no = $1)`,
+       and order_id = (select id from orders where order_no = ?)`,
       orderNo(65),
     ),
     entity: 'order_line',

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestServer } from '../../../test/support/index.ts';
+import type { Desk, SystemName } from '../desk.ts';
 import type { Stage } from '../stage.ts';
 
 const STILL_SECONDS = 8;
@@ -22,22 +24,30 @@ export async function quiet(stage: Stage): Promise<void> {
     still = now.crm === last.crm && now.erp === last.erp ? still + 1 : 0;
     last = now;
   }
-  const erp = last.erp === null ? '' : `, ${last.erp} in the ERP`;
-  say.done(`for ${still} s the row changes have stood at ${last.crm} in the CRM${erp}`);
+  const shown = ({ crm, erp }: typeof last) =>
+    [crm === null ? [] : `${crm} in the CRM`, erp === null ? [] : `${erp} in the ERP`].flat();
+  say.done(`for ${still} s the row changes have stood at ${shown(last).join(', ')}`);
 }
 
-async function rowChanges(stage: Stage): Promise<{ crm: number; erp: number | null }> {
-  const { crm, erp } = stage.desks;
-  const [counted] = await crm.sql(
-    'select sum(n_tup_ins + n_tup_upd + n_tup_del) as n from pg_stat_user_tables',
-  );
+async function rowChanges(stage: Stage): Promise<Record<SystemName, number | null>> {
+  const { desks, servers } = stage;
+  const [crm, erp] = await Promise.all([
+    changesIn(desks.crm, servers.crm),
+    changesIn(desks.erp, servers.erp),
+  ]);
+  return { crm, erp };
+}
+
+async function changesIn({ product, sql }: Desk, server: TestServer): Promise<number | null> {
+  if (product === 'postgres') {
+    const counters = 'sum(n_tup_ins + n_tup_upd + n_tup_del)';
+    const [counted] = await sql(`select ${counters} as n from pg_stat_user_tables`);
+    return Number(counted?.n);
+  }
   // These count for the whole server: where others use it too, they tell nothing.
-  if (stage.servers.erp.replacedBy !== undefined) return { crm: Number(counted?.n), erp: null };
-  const [{ product } = {}] = await erp.sql(
-    `SELECT IF(VERSION() LIKE '%MariaDB%', 'MariaDB', 'MySQL') AS product`,
-  );
-  const names = product === 'MySQL' ? MYSQL_COUNTERS : MARIADB_COUNTERS;
-  const rows = await erp.sql(`SHOW GLOBAL STATUS WHERE Variable_name IN (${names})`);
-  const sum = rows.reduce((n, { Value }) => n + Number(Value), 0);
-  return { crm: Number(counted?.n), erp: sum };
+  if (server.replacedBy !== undefined) return null;
+  const [{ mariadb } = {}] = await sql(`SELECT VERSION() LIKE '%MariaDB%' AS mariadb`);
+  const names = Number(mariadb) === 1 ? MARIADB_COUNTERS : MYSQL_COUNTERS;
+  const rows = await sql(`SHOW GLOBAL STATUS WHERE Variable_name IN (${names})`);
+  return rows.reduce((n, { Value }) => n + Number(Value), 0);
 }

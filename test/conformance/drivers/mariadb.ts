@@ -1,13 +1,13 @@
 import type { RowDataPacket } from 'mysql2/promise';
 import type { Value } from '../../../src/model/value.ts';
-import { mysqlClient, startMariadb } from '../../support/index.ts';
-import type { Driver, Server, User } from '../driver.ts';
+import { mysqlClient, type TestServer } from '../../support/index.ts';
+import type { Driver, Server, Starter, User } from '../driver.ts';
 import { types } from './mariadb-types.ts';
 
 const IN_ORDER = 'InnoDB shows commits in the order of the log, before COMMIT returns';
 
 /** All but what MySQL has otherwise. */
-export const mariadb: Driver = {
+export const mariadb = (starter: Starter): Driver => ({
   name: 'MariaDB',
   connector: 'mariadb',
   waivers: {
@@ -28,13 +28,12 @@ export const mariadb: Driver = {
       create trigger ${table}_u after update on ${table} for each row
       insert into ${into} (id, name) values (new.id + 1000, new.name)`,
   },
-  start,
+  start: async () => serverOf(await starter({})),
   // Each has a server id of its own.
-  stranger: start,
-};
+  stranger: async () => serverOf(await starter({})),
+});
 
-async function start(): Promise<Server> {
-  const control = await startMariadb();
+async function serverOf(control: TestServer): Promise<Server> {
   /** Connections that are not Carrick's. */
   const users = new Set<string>();
   const user = async (): Promise<User> => {

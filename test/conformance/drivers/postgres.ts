@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Value } from '../../../src/model/value.ts';
-import { pgClient, startPostgres, type TestServer } from '../../support/index.ts';
-import { installedPostgres } from '../../support/postgres.ts';
-import type { Driver, Server, User } from '../driver.ts';
+import { pgClient, type TestServer } from '../../support/index.ts';
+import type { Driver, Server, Starter, User } from '../driver.ts';
 import { types } from './postgres-types.ts';
 
-export const postgres: Driver = {
+export const postgres = (starter: Starter): Driver => ({
   name: 'PostgreSQL',
   connector: 'postgres',
   waivers: {},
@@ -25,10 +24,9 @@ export const postgres: Driver = {
       create trigger ${table}_echo after insert or update on ${table}
       for each row execute function ${table}_echo()`,
   },
-  start: async () => serverOf(await startPostgres()),
-  // Another spelling of the same programs makes another template, hence another cluster.
-  stranger: async () => serverOf(await startPostgres({ bin: `${installedPostgres()}/.` })),
-};
+  start: async () => serverOf(await starter({})),
+  stranger: async () => serverOf(await starter({ stranger: true })),
+});
 
 function serverOf(control: TestServer): Server {
   const user = () => userOf(control.url);
