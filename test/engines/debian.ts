@@ -1,6 +1,6 @@
 /**
- * Database servers newer than the machine's own, from Debian sid: apt downloads a server with all
- * it needs into a folder, dpkg unpacks it there, and nothing of the machine changes. Its programs
+ * Database servers other than the machine's own, from other suites of Debian (trixie, sid): apt
+ * downloads a server with all it needs into a folder, dpkg unpacks it there, and nothing of the machine changes. Its programs
  * run with the unpacked C library. Needs apt and dpkg, and neither root nor a chroot.
  */
 import { execFile } from 'node:child_process';
@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-/** Where the machine itself takes Debian's packages from; its mirror has sid as well. */
+/** Where the machine itself takes Debian's packages from; its mirror has the other suites too. */
 async function mirror(): Promise<string> {
   const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)']);
   const found = stdout.split('\n').find((uri) => /\/debian\/?$/.test(uri));
@@ -23,7 +23,11 @@ async function mirror(): Promise<string> {
 }
 
 /** A folder in `cache` with the files of the packages and their dependencies in `root`. */
-export async function unpacked(cache: string, packages: readonly string[]): Promise<string> {
+export async function unpacked(
+  cache: string,
+  suite: string,
+  packages: readonly string[],
+): Promise<string> {
   const folder = join(cache, packages[0]!);
   if (existsSync(folder)) return folder;
   for (const tool of ['apt-get', 'dpkg']) {
@@ -34,7 +38,8 @@ export async function unpacked(cache: string, packages: readonly string[]): Prom
   // What a run that was stopped half-way left would look like a whole engine.
   const fresh = `${folder}.new`;
   rmSync(fresh, { recursive: true, force: true });
-  const apt = prepareApt(await mirror(), join(cache, 'apt'), join(fresh, 'debs'));
+  const source = `deb [signed-by=${KEYRING}] ${await mirror()} ${suite} main\n`;
+  const apt = prepareApt(source, join(cache, 'apt', suite), join(fresh, 'debs'));
   await apt(['update']);
   await apt(['install', '--yes', '--download-only', ...packages]);
   const root = join(fresh, 'root');
@@ -46,9 +51,9 @@ export async function unpacked(cache: string, packages: readonly string[]): Prom
   return folder;
 }
 
-/** An apt that knows of sid alone and of no installed package, and downloads into `debs`. */
+/** An apt that knows of one source and of no installed package, and downloads into `debs`. */
 function prepareApt(
-  uri: string,
+  source: string,
   dir: string,
   debs: string,
 ): (command: string[]) => Promise<unknown> {
@@ -58,7 +63,7 @@ function prepareApt(
   mkdirSync(join(debs, 'partial'), { recursive: true });
   const status = join(dir, 'no-package-is-installed');
   writeFileSync(status, '');
-  writeFileSync(join(dir, 'etc/apt/sources.list'), `deb [signed-by=${KEYRING}] ${uri} sid main\n`);
+  writeFileSync(join(dir, 'etc/apt/sources.list'), source);
   const settings = {
     Dir: dir,
     'Dir::State::status': status,
