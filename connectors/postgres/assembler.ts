@@ -38,6 +38,7 @@ interface OpenPart {
  */
 export class Assembler {
   readonly #cluster: string;
+  #timeline: number;
   readonly #limits: BatchLimits;
   #finished: bigint;
   /** The transaction that the start position lies in, until the log comes to it. */
@@ -50,9 +51,15 @@ export class Assembler {
 
   constructor(from: LogPosition, limits: BatchLimits) {
     this.#cluster = from.cluster;
+    this.#timeline = from.timeline;
     this.#finished = from.finished;
     this.#resuming = from.open;
     this.#limits = limits;
+  }
+
+  /** The server goes on with the same history under another number. */
+  continueOn(timeline: number): void {
+    this.#timeline = timeline;
   }
 
   begin(commit: bigint, committedAt: Micros, xid: number): void {
@@ -139,7 +146,8 @@ export class Assembler {
   get position(): Position {
     const part = this.#open;
     const open = part?.started ? { commit: part.commit, rows: part.closedAt } : this.#resuming;
-    return formatPosition({ finished: this.#finished, open, cluster: this.#cluster });
+    const history = { cluster: this.#cluster, timeline: this.#timeline };
+    return formatPosition({ finished: this.#finished, open, ...history });
   }
 
   #part(): OpenPart {

@@ -10,12 +10,15 @@ import { formatLsn, parseLsn } from './lsn.ts';
  *                                  commit record is at the second LSN
  *
  * The part after `@` is the cluster's system identifier: LSNs of another cluster mean nothing here.
+ * `:2` behind it is the timeline, where it is not the first: every promotion of a standby begins
+ * another one, and the same LSN means another place on it.
  */
 export interface LogPosition {
   /** End of the last finished transaction, or a later place that no commit lies before. */
   readonly finished: bigint;
   readonly open: OpenTransaction | null;
   readonly cluster: string;
+  readonly timeline: number;
 }
 
 export interface OpenTransaction {
@@ -24,10 +27,10 @@ export interface OpenTransaction {
   readonly rows: number;
 }
 
-const PATTERN = /^([0-9A-F]+\/[0-9A-F]+)(?:\+([0-9A-F]+\/[0-9A-F]+)#(\d+))?@(\d+)$/;
+const PATTERN = /^([0-9A-F]+\/[0-9A-F]+)(?:\+([0-9A-F]+\/[0-9A-F]+)#(\d+))?@(\d+)(?::(\d+))?$/;
 
 export function parsePosition(position: Position): LogPosition {
-  const [, finished, commit, rows, cluster] = PATTERN.exec(position) ?? [];
+  const [, finished, commit, rows, cluster, timeline = '1'] = PATTERN.exec(position) ?? [];
   if (finished === undefined || cluster === undefined) {
     throw halt(
       'source.lost',
@@ -36,10 +39,11 @@ export function parsePosition(position: Position): LogPosition {
     );
   }
   const open = commit === undefined ? null : { commit: parseLsn(commit), rows: Number(rows) };
-  return { finished: parseLsn(finished), open, cluster };
+  return { finished: parseLsn(finished), open, cluster, timeline: Number(timeline) };
 }
 
-export function formatPosition({ finished, open, cluster }: LogPosition): Position {
+export function formatPosition({ finished, open, cluster, timeline }: LogPosition): Position {
   const inside = open === null ? '' : `+${formatLsn(open.commit)}#${open.rows}`;
-  return `${formatLsn(finished)}${inside}@${cluster}` as Position;
+  const history = timeline === 1 ? cluster : `${cluster}:${timeline}`;
+  return `${formatLsn(finished)}${inside}@${history}` as Position;
 }

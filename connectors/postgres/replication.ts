@@ -4,16 +4,18 @@ import { LogicalReplicationService } from 'pg-logical-replication';
 // Not exported by the package's index; the file is part of 2.5.0, which is pinned.
 import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstract.plugin.js';
 import { retry } from '../../src/errors.ts';
-import { describeError, lost } from './errors.ts';
+import { continuedOn, readSlot } from './continuity.ts';
+import { describeError } from './errors.ts';
 import { formatLsn, parseLsn } from './lsn.ts';
+import type { LogPosition } from './position.ts';
 
 export interface LogOptions {
   readonly connection: ClientConfig;
   readonly slot: string;
   readonly publication: string;
-  readonly from: bigint;
-  /** Throws when the server cannot continue at the position. */
-  verify(slot: SlotState): void;
+  readonly from: LogPosition;
+  /** The server continues at the position, on this timeline. */
+  onStart(timeline: number): void;
   /** One pgoutput message; its bytes are used again after the return. */
   onMessage(message: Buffer): void;
   /** Everything that commits before `lsn` was sent; `reply`: the server waits for an answer. */
@@ -55,7 +57,7 @@ export function openLog(options: LogOptions): LogConnection {
   service.on('error', end);
   service.on('heartbeat', (lsn, _skewedTime, reply) => options.onKeepalive(parseLsn(lsn), reply));
   service
-    .subscribe(plugin, options.slot, formatLsn(options.from))
+    .subscribe(plugin, options.slot, formatLsn(options.from.finished))
     .then(
       () => end(retry('source.unreachable', 'the server ended the stream', 'Nothing to do.')),
       end,
@@ -85,8 +87,8 @@ class LogPlugin extends AbstractPlugin<PluginOptions> {
   }
 
   async start(client: Client, slot: string): Promise<unknown> {
-    const { from, publication, verify, onSocket, onBytes } = this.options;
-    verify(await readSlot(client, slot));
+    const { from, publication, onStart, onSocket, onBytes } = this.options;
+    onStart(await continuedOn(client, await readSlot(client, slot), from));
     const { stream } = client.connection;
     stream.on('data', onBytes);
     onSocket(stream);
@@ -94,7 +96,7 @@ class LogPlugin extends AbstractPlugin<PluginOptions> {
     // the server's disk, not to our memory. The package's own start does not quote the publication.
     const settings = `proto_version '1', publication_names '"${publication}"', messages 'false'`;
     return client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(from)} (${settings})`,
+      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(from.finished)} (${settings})`,
     );
   }
 
@@ -107,26 +109,4 @@ class LogPlugin extends AbstractPlugin<PluginOptions> {
     }
     return null;
   }
-}
-
-export interface SlotState {
-  /** The cluster's system identifier. */
-  readonly cluster: string;
-  readonly confirmed: bigint;
-}
-
-/** Asks on a replication connection, the only kind that `IDENTIFY_SYSTEM` is for. */
-export async function readSlot(client: Client, slot: string): Promise<SlotState> {
-  const system = await client.query<{ systemid: string }>('IDENTIFY_SYSTEM');
-  const slots = await client.query<{ wal_status: string | null; confirmed: string | null }>(
-    `select wal_status, confirmed_flush_lsn as confirmed from pg_catalog.pg_replication_slots
-     where slot_name = '${slot}' and plugin = 'pgoutput'
-       and database = pg_catalog.current_database()`,
-  );
-  const [state] = slots.rows;
-  if (state === undefined) throw lost(`there is no replication slot ${slot} for this database`);
-  if (state.wal_status === 'lost' || state.confirmed === null) {
-    throw lost(`the server has invalidated the replication slot ${slot}`);
-  }
-  return { cluster: system.rows[0]!.systemid, confirmed: parseLsn(state.confirmed) };
 }

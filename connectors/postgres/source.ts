@@ -5,11 +5,11 @@ import type { TableSpec } from '../../src/model/change.ts';
 import type { Position } from '../../src/model/position.ts';
 import { BATCH_LIMITS, type BatchLimits } from './assembler.ts';
 import { createTypes } from './catalog.ts';
+import { readSlot } from './continuity.ts';
 import { describeTables, type PostgresTable } from './describe.ts';
 import { describeError } from './errors.ts';
 import { formatPosition, parsePosition } from './position.ts';
 import { createReader } from './read.ts';
-import { readSlot } from './replication.ts';
 import { CATALOG_PATH, sessionConfig } from './session.ts';
 import { Tail } from './tail.ts';
 
@@ -39,8 +39,8 @@ export function createSource(options: SourceOptions): Source {
       client.on('error', () => {});
       try {
         await client.connect();
-        const { cluster, confirmed } = await readSlot(client, name);
-        return formatPosition({ finished: confirmed, open: null, cluster });
+        const { confirmed, ...history } = await readSlot(client, name);
+        return formatPosition({ finished: confirmed, open: null, ...history });
       } catch (error) {
         throw describeError('source', error);
       } finally {

@@ -6,12 +6,11 @@ import { type Acknowledger, createAcknowledger } from './acknowledge.ts';
 import { Assembler, type BatchLimits } from './assembler.ts';
 import type { Types } from './catalog.ts';
 import type { PostgresTable } from './describe.ts';
-import { describeError, lost } from './errors.ts';
-import { formatLsn } from './lsn.ts';
+import { describeError } from './errors.ts';
 import { createMonitor, type Monitor } from './monitor.ts';
 import { Decoder, RELATION, readRelation } from './pgoutput.ts';
 import type { LogPosition } from './position.ts';
-import { type LogConnection, openLog, type SlotState } from './replication.ts';
+import { type LogConnection, openLog } from './replication.ts';
 import { createSink, type WantedTables, wantedTables } from './sink.ts';
 
 export interface TailOptions {
@@ -114,8 +113,8 @@ export class Tail {
       connection,
       slot: name,
       publication: name,
-      from: from.finished,
-      verify: (slot) => verifySlot(from, slot),
+      from,
+      onStart: (timeline) => this.#assembler.continueOn(timeline),
       onMessage: (message) => this.#feed(message),
       onKeepalive: (lsn, reply) => this.#onKeepalive(lsn, reply),
       onBytes: () => this.#monitor.heard(),
@@ -212,17 +211,5 @@ export class Tail {
   #fail(error: unknown): void {
     this.#failure ??= describeError('source', error);
     this.#wake();
-  }
-}
-
-/** Refuses to continue where changes would be missing. */
-function verifySlot(from: LogPosition, slot: SlotState): void {
-  if (slot.cluster !== from.cluster) {
-    throw lost(`the server is cluster ${slot.cluster}, the position is of ${from.cluster}`);
-  }
-  // Also the answer to a promotion: a slot that came along and is not ahead has all that follows.
-  if (slot.confirmed > from.finished) {
-    const confirmed = formatLsn(slot.confirmed);
-    throw lost(`the slot has moved on to ${confirmed}, past ${formatLsn(from.finished)}`);
   }
 }

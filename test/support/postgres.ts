@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from './process.ts';
+import { scratchFolder } from './run.ts';
 import { type Engine, privateServer, replacedServer, type TestServer } from './server.ts';
 import { pgClient } from './sql.ts';
 import { copyOfTemplate, prepareTemplate } from './template.ts';
@@ -35,6 +36,34 @@ export async function privatePostgres(options: PostgresOptions): Promise<TestSer
   const name = `${templateName(bin)}${options.stranger ? 's' : ''}`;
   const folder = await copyOfTemplate(name, (target) => initialise(bin, target));
   return privateServer(engine(bin, options), folder);
+}
+
+/**
+ * A physical standby of a private server that nobody is connected to, which is restarted on the
+ * way. Both keep a slot for the standby, `standby`; logical slots follow from PostgreSQL 17 on.
+ */
+export async function startStandby(primary: TestServer): Promise<TestServer> {
+  const bin = installedPostgres()!;
+  {
+    await using client = await pgClient(primary.url);
+    await client.query(`select pg_create_physical_replication_slot('standby', true)`);
+  }
+  const folder = await scratchFolder('standby');
+  const data = join(folder, 'data');
+  await primary.stop();
+  await runTool(['cp', '-a', primary.dataDir!, data], folder);
+  await runTool(['touch', join(data, 'standby.signal')], folder);
+  await primary.start();
+  const settings = {
+    primary_conninfo:
+      `host=127.0.0.1 port=${primary.port} user=postgres password=${PASSWORD} ` +
+      'dbname=postgres application_name=standby',
+    primary_slot_name: 'standby',
+    hot_standby_feedback: 'on',
+    wal_receiver_status_interval: '1s',
+    sync_replication_slots: 'on',
+  };
+  return privateServer(engine(bin, { settings }), folder);
 }
 
 /** Builds the template ahead, so that the first test does not pay for it. */

@@ -28,9 +28,10 @@ describe('places in the log', () => {
 
   test('positions survive the ledger', () => {
     const open = fc.option(fc.record({ commit: lsn, rows: fc.nat() }));
+    const cluster = fc.bigInt(0n, (1n << 64n) - 1n).map(String);
+    const timeline = fc.integer({ min: 1, max: 2 ** 32 - 1 });
     fc.assert(
-      fc.property(lsn, open, fc.bigInt(0n, (1n << 64n) - 1n), (finished, inside, cluster) => {
-        const position = { finished, open: inside, cluster: String(cluster) };
+      fc.property(fc.record({ finished: lsn, open, cluster, timeline }), (position) => {
         expect(parsePosition(formatPosition(position))).toEqual(position);
       }),
     );
