@@ -57,8 +57,8 @@ export async function continuedOn(
   const read = from.open === null ? from.finished : from.open.commit + 1n;
   if (read > left) {
     throw lost(
-      `the server was promoted at ${formatLsn(left)}, after ${formatLsn(read)} had been read of ` +
-        'the one before it: it lacks changes that are known here, and may have others in their place',
+      `the server was promoted at ${formatLsn(left)}, and ${formatLsn(read)} was read of the one ` +
+        'before it: changes that are known here never came to it, others may have their place',
     );
   }
   return timeline;

@@ -1,7 +1,8 @@
 /**
  * Database servers other than the machine's own, from other suites of Debian (trixie, sid): apt
- * downloads a server with all it needs into a folder, dpkg unpacks it there, and nothing of the machine changes. Its programs
- * run with the unpacked C library. Needs apt and dpkg, and neither root nor a chroot.
+ * downloads a server with all it needs into a folder, dpkg unpacks it there, and nothing of the
+ * machine changes. Its programs run with the unpacked C library. Needs apt and dpkg, and neither
+ * root nor a chroot.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';

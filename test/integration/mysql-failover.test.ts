@@ -34,7 +34,7 @@ async function run(server: TestServer, sql: string): Promise<void> {
   await client.query(sql);
 }
 
-test('a daemon and its users go on with a promoted replica, and nothing is lost', async (context) => {
+test('daemon and users go on with a promoted replica, and nothing is lost', async (context) => {
   await using group = await startGroup(context);
   const { primary, replica } = group;
   await using crm = await startPostgres();

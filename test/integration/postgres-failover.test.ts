@@ -65,7 +65,7 @@ async function takeOver({ primary, standby }: Group): Promise<void> {
   expect(await ask(standby, 'select pg_promote()')).toBe('t');
 }
 
-test('a daemon and its users go on with a promoted standby, and nothing is lost', async (context) => {
+test('daemon and users go on with a promoted standby, and nothing is lost', async (context) => {
   await using group = await startGroup(context);
   const { primary, standby } = group;
   await using erp = await startMariadb();

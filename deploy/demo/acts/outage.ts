@@ -27,9 +27,8 @@ export async function outage(stage: Stage, seed: number, lasting: number): Promi
   if (desks.crm.product === 'postgres') await slotPasses(stage);
   const { systems } = await stage.carrick.operator.status();
   const waiting = systems.find(({ system }) => system === 'erp')?.outboxDepth ?? 0;
-  say.done(
-    `${edits} edits in the CRM; ${waiting} deliveries wait in the outbox; edits of one record wait as one`,
-  );
+  say.line(`${edits} edits in the CRM`);
+  say.done(`${waiting} deliveries wait in the outbox; edits of one record wait as one`);
 
   await servers.erp.start();
   const back = Date.now();
