@@ -199,7 +199,10 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   const entities = await compileFor(parts, ledger);
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
   const readers = openReaders(parts, entities);
-  const operator = createOperator(decisions, () => statusOf(config, ledger, null), {
+  const operator = createOperator(decisions, {
+    status: () => statusOf(config, ledger, null),
+    // Whoever has the ledger and its key can read it without us.
+    shown: () => undefined,
     alone: true,
     read: readers.read,
   });

@@ -107,6 +107,7 @@ const meanings = new Map<number, Meaning>(
 );
 
 export const DUPLICATE_ENTRY = 1062;
+const SIGNALLED = 1644;
 
 /** Server error numbers of refused connections and logins; everything else there is the network. */
 const LOGIN = new Set([1044, 1045, 1049, 1130, 1251, 1396, 1698, 3118, 3159, 3955, 4151]);
@@ -188,7 +189,10 @@ function serverError(error: unknown): ServerError {
 export function messageWithoutValues(error: unknown): string {
   const { errno = 0, sqlMessage } = serverError(error);
   const message = sqlMessage ?? (error instanceof Error ? error.message : String(error));
-  if (errno === 1644) return message.replace(/'[^']*'|"[^"]*"|\d[\d.,]*/g, '…');
+  if (errno === SIGNALLED) return 'refused by a trigger or routine (SIGNAL)';
+  // A SIGNAL may go under another number.
+  const signalled = errno === DUPLICATE_ENTRY && !message.startsWith("Duplicate entry '");
+  if (signalled) return 'duplicate entry';
   return message
     .replace(/^(Duplicate entry) '[\s\S]*' (for key )/, '$1 $2')
     .replace(/:\s*'[\s\S]*'( for (?:column|function) [\s\S]*)?$/, '$1')

@@ -111,15 +111,14 @@ export function isRowRefusal(error: unknown): error is pg.DatabaseError {
 
 /** The reason of a refusal, without the row's values. */
 export function refusalReason(error: pg.DatabaseError): string {
-  const state = error.code ?? '';
-  // Constraint messages quote names only; the values are in the detail.
-  if (state.startsWith('23')) return error.message;
-  if (!state.startsWith('22')) {
-    // What a function raises may quote anything: say where, not what.
-    const place = /^PL\/pgSQL function [^"\n]* line \d+ at \w+/m.exec(error.where ?? '');
+  const { code: state = '', where = '' } = error;
+  // What a function raises may quote anything, under any SQLSTATE: say where, not what.
+  if (where.startsWith('PL/') || !/^2[23]/.test(state)) {
+    const place = /^PL\/\w+ function [^"\n]* line \d+ at \w+/m.exec(where);
     return place === null ? 'refused by a trigger or function' : `refused by ${place[0]}`;
   }
-  return withoutValues(error.message);
+  // Constraint messages quote names only; the values are in the detail.
+  return state.startsWith('23') ? error.message : withoutValues(error.message);
 }
 
 /** Messages quote values last, after a colon or between the first quote and the last. */

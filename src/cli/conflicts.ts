@@ -19,7 +19,6 @@ import {
   withOperator,
 } from './command.ts';
 import { EXIT } from './exit.ts';
-import { maskEntry } from './mask.ts';
 import { ageSince, type Drawn, instant, paint, type Style, table, valueText } from './terminal.ts';
 
 export const conflicts: Register = (cli, act) =>
@@ -36,10 +35,8 @@ const list = (cli: Argv<Global>, act: Act) =>
         .option('state', { choices: ['open', 'settled', 'resolved'], describe: 'only these' })
         .options({ ...PAGE, ...PERSONAL }),
     act(async (args, context) => {
-      const entries = await withOperator(args, context, async (operator, { entities }) => {
-        const found = await operator.conflicts(filterOf(args));
-        return args.showPersonal ? found : found.map((entry) => maskEntry(entry, entities));
-      });
+      const filter = { ...filterOf(args), personal: args.showPersonal };
+      const entries = await withOperator(args, context, (operator) => operator.conflicts(filter));
       show(args, context, entries, () =>
         entries.length === 0
           ? 'no conflicts'
@@ -57,11 +54,11 @@ const one = (cli: Argv<Global>, act: Act) =>
     act(async (args, context) => {
       const { id } = args;
       await withOperator(args, context, async (operator, { entities }) => {
-        const [entry] = await operator.conflicts({ id, limit: 1 });
+        const personal = args.showPersonal;
+        const [entry] = await operator.conflicts({ id, limit: 1, personal });
         if (entry === undefined) throw noSuch(id);
-        const shown = args.showPersonal ? entry : maskEntry(entry, entities);
         const entity = entities.get(entry.entity);
-        show(args, context, shown, () => renderConflict(shown, entity, styleOf(context)));
+        show(args, context, entry, () => renderConflict(entry, entity, styleOf(context)));
       });
       return EXIT.ok;
     }),
@@ -89,10 +86,10 @@ const resolve = (cli: Argv<Global>, act: Act) =>
         }),
     act(async (args, context) => {
       await withOperator(args, context, async (operator, { entities }) => {
-        const entry = await operator.resolve(args.id, choiceOf(args.take, args.set ?? []));
-        const shown = args.showPersonal ? entry : maskEntry(entry, entities);
+        const choice = choiceOf(args.take, args.set ?? []);
+        const entry = await operator.resolve(args.id, choice, args.showPersonal);
         const entity = entities.get(entry.entity);
-        show(args, context, shown, () => renderConflict(shown, entity, styleOf(context)));
+        show(args, context, entry, () => renderConflict(entry, entity, styleOf(context)));
       });
       return EXIT.ok;
     }),

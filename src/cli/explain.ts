@@ -3,7 +3,6 @@ import type { SystemView } from '../model/record.ts';
 import { PERSONAL, type Register, show, styleOf, withOperator } from './command.ts';
 import { renderConflicts, stampText } from './conflicts.ts';
 import { EXIT } from './exit.ts';
-import { maskExplanation } from './mask.ts';
 import { renderParkedList } from './parked.ts';
 import {
   ageSince,
@@ -29,10 +28,9 @@ export const explain: Register = (cli, act) =>
         })
         .options(PERSONAL),
     act(async (args, context) => {
-      const found = await withOperator(args, context, async (operator, { entities }) => {
-        const all = await operator.explain(args.entity, args.key);
-        return args.showPersonal ? all : all.map((one) => maskExplanation(one, entities));
-      });
+      const found = await withOperator(args, context, (operator) =>
+        operator.explain(args.entity, args.key, args.showPersonal),
+      );
       const style = styleOf(context);
       show(args, context, found, () =>
         found.map((one) => renderExplanation(one, style)).join('\n\n'),

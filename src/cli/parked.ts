@@ -17,7 +17,6 @@ import {
   withOperator,
 } from './command.ts';
 import { EXIT } from './exit.ts';
-import { maskParked } from './mask.ts';
 import {
   ageSince,
   count,
@@ -44,12 +43,10 @@ const list = (cli: Argv<Global>, act: Act) =>
     (options) =>
       options
         .option('reason', { choices: Object.keys(PARK_REASONS), describe: 'only these' })
-        .options(PAGE),
+        .options({ ...PAGE, ...PERSONAL }),
     act(async (args, context) => {
-      const items = await withOperator(args, context, async (operator, { entities }) => {
-        const found = await operator.parked(filterOf({ ...args, state: args.reason }));
-        return found.map((item) => maskParked(item, entities));
-      });
+      const filter = { ...filterOf({ ...args, state: args.reason }), personal: args.showPersonal };
+      const items = await withOperator(args, context, (operator) => operator.parked(filter));
       show(args, context, items, () =>
         items.length === 0
           ? 'nothing is parked'
@@ -66,14 +63,13 @@ const one = (cli: Argv<Global>, act: Act) =>
     (options) => options.positional('id', ID).options(PERSONAL),
     act(async (args, context) => {
       const { id } = args;
-      await withOperator(args, context, async (operator, { entities }) => {
-        const [item] = await operator.parked({ id, limit: 1 });
+      await withOperator(args, context, async (operator) => {
+        const [item] = await operator.parked({ id, limit: 1, personal: args.showPersonal });
         if (item === undefined) {
           const fix = 'see `carrick parked list`';
           throw new CarrickError('operator.unknown', 'park', `nothing is parked as ${id}`, fix);
         }
-        const shown = args.showPersonal ? item : maskParked(item, entities);
-        show(args, context, shown, () => renderParked(shown, styleOf(context)));
+        show(args, context, item, () => renderParked(item, styleOf(context)));
       });
       return EXIT.ok;
     }),

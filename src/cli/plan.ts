@@ -1,8 +1,9 @@
 import type { EntityPlan, FieldPlan, RowsPlan } from '../contract/first-contact.ts';
 import type { Value } from '../model/value.ts';
+import { maskCell, maskKey } from '../observe/mask.ts';
 import { type Context, PERSONAL, positive, type Register, show, styleOf } from './command.ts';
+import type { Composition } from './composition.ts';
 import { EXIT, type Exit } from './exit.ts';
-import { MASK } from './mask.ts';
 import { count, type Drawn, paint, printable, type Style, table, valueText } from './terminal.ts';
 
 export const plan: Register = (cli, act) =>
@@ -28,7 +29,9 @@ export const plan: Register = (cli, act) =>
         progress: progressTo(context),
         stop: context.stopOnSignal(),
       });
-      const shown = args.showPersonal ? plans : plans.map(masked);
+      const shown = args.showPersonal
+        ? plans
+        : plans.map((one) => masked(one, composition.entities));
       const style = styleOf(context);
       show(args, context, shown, () => shown.map((one) => renderPlan(one, style)).join('\n\n'));
       return verdict(plans);
@@ -57,17 +60,28 @@ const verdict = (plans: readonly EntityPlan[]): Exit =>
     ? EXIT.problem
     : EXIT.ok;
 
-function masked(one: EntityPlan): EntityPlan {
+function masked(one: EntityPlan, entities: Composition['entities']): EntityPlan {
   const hide = (values: Readonly<Record<string, Value>>) =>
-    Object.fromEntries(
-      Object.entries(values).map(([system, value]) => [system, value === null ? null : MASK]),
-    );
-  const fields = one.fields.map((field) =>
-    field.pii
-      ? { ...field, samples: field.samples.map((s) => ({ ...s, values: hide(s.values) })) }
-      : field,
-  );
-  return { ...one, fields };
+    Object.fromEntries(Object.entries(values).map(([system, value]) => [system, maskCell(value)]));
+  const keyIn = (system: string, key: string) => maskKey(entities, system, one.entity, key);
+  const keysOf = (keys: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(keys).map(([system, key]) => [system, keyIn(system, key)]));
+  const fields = one.fields.map((field) => ({
+    ...field,
+    samples: field.samples.map((sample) => ({
+      ...sample,
+      keys: keysOf(sample.keys),
+      values: field.pii ? hide(sample.values) : sample.values,
+    })),
+  }));
+  const systems = one.systems.map(({ parked, ...rows }) => ({
+    ...rows,
+    parked: parked.map(({ samples, ...rest }) => ({
+      ...rest,
+      samples: samples.map((sample) => ({ ...sample, key: keyIn(rows.system, sample.key) })),
+    })),
+  }));
+  return { ...one, fields, systems };
 }
 
 export function renderPlan(one: EntityPlan, style: Style): string {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Difference, Operator, Verified, VerifyPart } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
+import { MASK } from '../observe/mask.ts';
 import { PERSONAL, type Register, show, styleOf, withOperator } from './command.ts';
 import { EXIT } from './exit.ts';
-import { MASK } from './mask.ts';
 import { count, type Drawn, type Style, table, valueText } from './terminal.ts';
 
 /** What a difference is given to settle: what is on its way is not reported. */
@@ -37,10 +37,9 @@ export const verify: Register = (cli, act) =>
         const wanted = args.entity === undefined ? [...entities.values()] : [];
         const one = entities.get(args.entity ?? '');
         if (args.entity !== undefined && one === undefined) throw noEntity(args.entity);
-        return verifyAll(operator, one === undefined ? wanted : [one]);
+        return verifyAll(operator, one === undefined ? wanted : [one], args.showPersonal);
       });
-      const shown = args.showPersonal ? verdict : { ...verdict, differences: bare(verdict) };
-      show(args, context, shown, () => renderVerdict(shown, styleOf(context)));
+      show(args, context, verdict, () => renderVerdict(verdict, styleOf(context)));
       if (verdict.found > 0) return EXIT.problem;
       return verdict.unchecked.length > 0 ? EXIT.unreachable : EXIT.ok;
     }),
@@ -52,7 +51,11 @@ const noEntity = (name: string): CarrickError =>
 type Mapped = { readonly name: string; readonly lenses: ReadonlyMap<string, unknown> };
 
 /** Every row and every record of the entities, in pages; only differences are kept. */
-export async function verifyAll(operator: Operator, entities: readonly Mapped[]): Promise<Verdict> {
+export async function verifyAll(
+  operator: Operator,
+  entities: readonly Mapped[],
+  personal: boolean,
+): Promise<Verdict> {
   let [checked, found, leftOut] = [0, 0, 0];
   const unchecked: { system: string; entity: string }[] = [];
   const differences: Verdict['differences'][number][] = [];
@@ -60,9 +63,11 @@ export async function verifyAll(operator: Operator, entities: readonly Mapped[])
     for (const system of lenses.keys()) {
       for (const kind of ['rows', 'records'] as const) {
         for (let after: string | null = null; ; ) {
-          const page: Verified = await operator.verify(entity, system, { kind, after });
+          const page: Verified = await operator.verify(entity, system, { kind, after }, personal);
           if (page.held && kind === 'rows') unchecked.push({ system, entity });
-          const standing = await settle(operator, entity, system, page.differences);
+          const standing = await settle(page.differences, (part) =>
+            operator.verify(entity, system, part, personal),
+          );
           if (kind === 'rows')
             [checked, leftOut] = [checked + page.checked, leftOut + page.leftOut];
           found += standing.length;
@@ -79,18 +84,16 @@ export async function verifyAll(operator: Operator, entities: readonly Mapped[])
 
 /** Which differences stand: two looks in a row, a settling time apart, that show the same. */
 async function settle(
-  operator: Operator,
-  entity: string,
-  system: string,
   suspected: readonly Difference[],
+  look: (part: VerifyPart) => Promise<Verified>,
 ): Promise<Difference[]> {
   const standing: Difference[] = [];
   for (let at = 0; at < suspected.length; at += SUSPECTS) {
     let open = new Map(suspected.slice(at, at + SUSPECTS).map((one) => [nameOf(one), one]));
-    for (let look = 0; open.size > 0 && look < LOOKS; look++) {
+    for (let looks = 0; open.size > 0 && looks < LOOKS; looks++) {
       await sleep(SETTLE_MS);
       const part: VerifyPart = { kind: 'keys', keys: [...new Set([...open.values()].map(keyOf))] };
-      const again = await operator.verify(entity, system, part);
+      const again = await look(part);
       const next = new Map<string, Difference>();
       for (const one of again.differences) {
         const before = open.get(nameOf(one));
@@ -107,13 +110,6 @@ async function settle(
 const keyOf = ({ key }: Difference): string => key;
 
 const nameOf = ({ kind, system, key }: Difference): string => JSON.stringify([kind, system, key]);
-
-/** Without what the rows hold. */
-const bare = ({ differences }: Verdict): Verdict['differences'] =>
-  differences.map((one) => ({
-    ...one,
-    fields: one.fields.map((field) => ({ ...field, row: MASK, record: MASK })),
-  }));
 
 const MEANINGS: Readonly<Record<Difference['kind'], string>> = {
   extra: 'belongs to no record',

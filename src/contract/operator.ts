@@ -7,30 +7,34 @@ import type { JournalEntry, Parked, Pause } from './ledger.ts';
  * What a person can see and do. The running daemon answers through its HTTP listener
  * (`/api/<method>`, JSON both ways); without one, the command line opens the ledger and answers
  * itself. Unknown ids and keys throw `operator.unknown`.
+ *
+ * Personal values and row keys come masked (`MASK`, in `observe/mask.ts`), unless `personal` is
+ * true; that they were asked for is logged by the daemon.
  */
 export interface Operator {
   status(): Promise<Status>;
   conflicts(filter: ListFilter): Promise<JournalEntry[]>;
   /** Settles an open conflict, or restores the loser of a settled one: one action for both. */
-  resolve(id: number, choice: Choice): Promise<JournalEntry>;
+  resolve(id: number, choice: Choice, personal?: boolean): Promise<JournalEntry>;
   parked(filter: ListFilter): Promise<Parked[]>;
   /** Tries parked items again: rows are read anew, deliveries sent, held deletes released. */
   retry(ids: readonly number[]): Promise<{ id: number; outcome: string }[]>;
   /** Gives parked items up. What they held is gone; the records stay as they are. */
   discard(ids: readonly number[]): Promise<void>;
-  explain(entity: string, key: string): Promise<Explanation[]>;
+  explain(entity: string, key: string, personal?: boolean): Promise<Explanation[]>;
   /**
    * Has the running daemon read the tables of an entity again, in one system or (null) in all that
    * map it. Without a daemon: `operator.unreachable`.
    */
   resync(entity: string, system: string | null): Promise<Resync[]>;
   /** Compares a page of what a system holds of an entity with the records. */
-  verify(entity: string, system: string, part: VerifyPart): Promise<Verified>;
+  verify(entity: string, system: string, part: VerifyPart, personal?: boolean): Promise<Verified>;
 }
 
 /**
  * `rows`: what the table holds, in key order; `records`: what it should hold; each behind the row
- * key `after` (null: from the start). `keys`: these rows, there or not.
+ * key `after` (null: from the start). `keys`: these rows, there or not. Masked keys that came from
+ * here stand for themselves.
  */
 export type VerifyPart =
   | { readonly kind: 'rows' | 'records'; readonly after: string | null }
@@ -86,6 +90,7 @@ export interface ListFilter {
   /** Entries older than this id. */
   readonly before?: number;
   readonly limit: number;
+  readonly personal?: boolean;
 }
 
 /** Take what a system holds (or held: the journal's side), or given values by field name. */

@@ -112,7 +112,8 @@ async function runUntilReload(
 
 async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<void> {
   const { ledger, metrics, reporter, gate } = house;
-  reporter.expect([...parts.systems.keys()]);
+  const byName = new Map(parts.entities.map((entity) => [entity.name, entity]));
+  reporter.expect([...parts.systems.keys()], byName);
   await ledger.protect(guardsOf(parts.entities));
   const entities = await compileFor(parts, ledger);
   const decisions = await decisionsOf(parts, ledger, entities, (seconds) => {
@@ -135,7 +136,12 @@ function daemonOver(
   const running = () => ({ reporter, upSeconds: upSeconds(), reload: reloads.status() });
   const status = () => statusOf(config, ledger, running());
   return {
-    ...createOperator(decisions, status, { alone: false, read }),
+    ...createOperator(decisions, {
+      status,
+      read,
+      shown: (method) => log.event('personal.shown', { method }),
+      alone: false,
+    }),
     ...createControls(decisions, {
       systems: [...systems.keys()],
       log,

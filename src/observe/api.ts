@@ -6,12 +6,15 @@ import { CarrickError } from '../errors.ts';
 const id = z.int().positive();
 const name = z.string().max(200);
 
+const personal = z.boolean().exactOptional();
+
 const listFilter = z.strictObject({
   entity: name.exactOptional(),
   state: name.exactOptional(),
   id: id.exactOptional(),
   before: id.exactOptional(),
   limit: z.int().min(1).max(1_000),
+  personal,
 }) satisfies z.ZodType<ListFilter>;
 
 const choice = z.union([
@@ -44,20 +47,20 @@ const method = <T>(
 export const METHODS: Readonly<Record<keyof Daemon, Method>> = {
   status: method(z.strictObject({}), (operator) => operator.status()),
   conflicts: method(listFilter, (operator, filter) => operator.conflicts(filter)),
-  resolve: method(z.strictObject({ id, choice }), (operator, body) =>
-    operator.resolve(body.id, body.choice),
+  resolve: method(z.strictObject({ id, choice, personal }), (operator, body) =>
+    operator.resolve(body.id, body.choice, body.personal),
   ),
   parked: method(listFilter, (operator, filter) => operator.parked(filter)),
   retry: method(ids, (operator, body) => operator.retry(body.ids)),
   discard: method(ids, (operator, body) => operator.discard(body.ids)),
-  explain: method(z.strictObject({ entity: name, key: z.string().max(4_000) }), (operator, body) =>
-    operator.explain(body.entity, body.key),
+  explain: method(z.strictObject({ entity: name, key: rowName, personal }), (operator, body) =>
+    operator.explain(body.entity, body.key, body.personal),
   ),
   resync: method(z.strictObject({ entity: name, system: name.nullable() }), (operator, body) =>
     operator.resync(body.entity, body.system),
   ),
-  verify: method(z.strictObject({ entity: name, system: name, part }), (operator, body) =>
-    operator.verify(body.entity, body.system, body.part),
+  verify: method(z.strictObject({ entity: name, system: name, part, personal }), (operator, body) =>
+    operator.verify(body.entity, body.system, body.part, body.personal),
   ),
   pause: method(named, (daemon, body) => daemon.pause(body.name)),
   resume: method(named, (daemon, body) => daemon.resume(body.name)),

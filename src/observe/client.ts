@@ -21,15 +21,15 @@ export function operatorAt(url: string, token: string | null): Daemon {
   return {
     status: () => call('status', {}),
     conflicts: (filter) => call('conflicts', filter),
-    resolve: (id, choice) => call('resolve', { id, choice }),
+    resolve: (id, choice, personal) => call('resolve', { id, choice, personal }),
     parked: (filter) => call('parked', filter),
     retry: (ids) => call('retry', { ids }),
     discard: async (ids) => {
       await call('discard', { ids });
     },
-    explain: (entity, key) => call('explain', { entity, key }),
+    explain: (entity, key, personal) => call('explain', { entity, key, personal }),
     resync: (entity, system) => call('resync', { entity, system }),
-    verify: (entity, system, part) => call('verify', { entity, system, part }),
+    verify: (entity, system, part, personal) => call('verify', { entity, system, part, personal }),
     pause: (name) => call('pause', { name }),
     resume: (name) => call('resume', { name }),
     logLevel: (level) => call('logLevel', { level }),

@@ -171,6 +171,11 @@ export const EVENTS = {
     message: 'ledger commit was slow: the disk may be busy',
     fields: { seconds: 'number', changes: 'number' },
   },
+  'personal.shown': {
+    level: 'info',
+    message: 'personal values were asked for and shown',
+    fields: { method: 'string' },
+  },
   'http.listening': {
     level: 'info',
     message: 'listening for /metrics /healthz /readyz /api',

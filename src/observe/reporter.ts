@@ -1,9 +1,11 @@
+import type { Entity } from '../contract/entity.ts';
 import type { Trouble } from '../contract/operator.ts';
 import type { Source } from '../contract/source.ts';
 import type { Position } from '../model/position.ts';
 import type { Micros } from '../model/value.ts';
 import type { Vital } from './health.ts';
 import type { Log } from './log.ts';
+import { maskKey } from './mask.ts';
 import { type Metrics, policyKind } from './metrics.ts';
 import type { DecidedRows, Report, TargetNews } from './report.ts';
 import { troubleOf } from './trouble.ts';
@@ -24,8 +26,8 @@ export interface SystemNews {
 
 export interface Reporter extends Report {
   readonly news: ReadonlyMap<string, SystemNews>;
-  /** Begins anew with these systems. */
-  expect(systems: readonly string[]): void;
+  /** Begins anew with these systems and entities. */
+  expect(systems: readonly string[], entities: ReadonlyMap<string, Entity>): void;
   vitals(): Vital[];
 }
 
@@ -34,6 +36,7 @@ const seconds = (at: Micros): number => (Date.now() * 1000 - at) / 1e6;
 /** Turns what the pipeline tells into metrics, log lines and health. */
 export function createReporter(metrics: Metrics, log: Log): Reporter {
   const news = new Map<string, SystemNews>();
+  let entities: ReadonlyMap<string, Entity> = new Map();
   const of = (system: string): SystemNews => {
     const found = news.get(system);
     if (found === undefined) throw new Error(`no such system: ${system}`);
@@ -41,7 +44,8 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
   };
   return {
     news,
-    expect(systems) {
+    expect(systems, mapped) {
+      entities = mapped;
       news.clear();
       for (const system of systems) news.set(system, unheard());
     },
@@ -92,12 +96,12 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
       if (one.source === 'retrying') one.source = 'following';
       countCaptured(metrics, system, units);
       metrics.add('carrick_echoes_total', { system }, decided.echoes);
-      tellDecided(metrics, log, decided);
+      tellDecided(metrics, log, decided, entities);
     },
     loaded(system) {
       of(system).source = 'following';
     },
-    released: (decided) => tellDecided(metrics, log, decided),
+    released: (decided) => tellDecided(metrics, log, decided, entities),
     target: (system, told) => tellTarget(metrics, log, of(system), system, told),
   };
 }
@@ -152,7 +156,12 @@ function countChunk(metrics: Metrics, system: string, units: Units, rows: number
   }
 }
 
-function tellDecided(metrics: Metrics, log: Log, { journal, parked }: DecidedRows): void {
+function tellDecided(
+  metrics: Metrics,
+  log: Log,
+  { journal, parked }: DecidedRows,
+  entities: ReadonlyMap<string, Entity>,
+): void {
   for (const { id, entity, record, unit, policy, winner, state } of journal) {
     const kind = policyKind(policy);
     metrics.add('carrick_conflicts_total', { entity, policy: kind, winner: winner ?? 'none' }, 1);
@@ -163,8 +172,10 @@ function tellDecided(metrics: Metrics, log: Log, { journal, parked }: DecidedRow
     const { id, system, entity, reason, detail } = item;
     metrics.add('carrick_parked_total', { system, entity, reason }, 1);
     const base = { id, system, entity, reason, detail };
-    if (item.kind === 'row') log.event('parked.row', { ...base, key: item.key });
-    else if (item.kind === 'delivery') {
+    if (item.kind === 'row') {
+      const key = maskKey(entities, system, entity, item.key);
+      log.event('parked.row', { ...base, key });
+    } else if (item.kind === 'delivery') {
       log.event('parked.delivery', { ...base, record: item.record });
     } else log.event('parked.hold', { ...base, records: item.records.length });
   }

@@ -6,6 +6,7 @@ import type { Unit } from '../decide/pass.ts';
 import { beginResync } from '../decide/tables.ts';
 import { CarrickError, retry } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
+import { masksOf } from '../observe/mask.ts';
 import { parkedEvent } from '../reconcile/row-event.ts';
 import type { Working } from '../reconcile/working.ts';
 import { endHold, OPERATOR, resolveAct, retryDelivery, truncatePage, unknown } from './acts.ts';
@@ -36,33 +37,50 @@ function decide(
   return decisions.decide([unit]);
 }
 
+export interface OperatorParts {
+  readonly status: () => Promise<Status>;
+  readonly read: ReadRows;
+  /** Told that personal values were asked for, by which method. */
+  readonly shown: (method: keyof Operator) => void;
+  /** No daemon is running. */
+  readonly alone: boolean;
+}
+
 /**
  * What a person can see and do, over the ledger that `decisions` writes: the daemon's own, or one
- * that the command line opened while no daemon runs (`alone`).
+ * that the command line opened while no daemon runs. What leaves here is masked unless asked for.
  */
-export function createOperator(
-  decisions: Decisions,
-  status: () => Promise<Status>,
-  { alone, read }: { readonly alone: boolean; readonly read: ReadRows },
-): Operator {
+export function createOperator(decisions: Decisions, parts: OperatorParts): Operator {
   const { desk } = decisions.ledger;
+  const masks = masksOf(decisions.entities);
   const parkedItem = async (id: number): Promise<Parked> => {
     const found = await desk.parkedOne(id);
     if (found === null) throw unknown(`nothing is parked under ${id}`);
     return found;
   };
+  const isShown = (method: keyof Operator, personal: boolean): boolean => {
+    if (personal) parts.shown(method);
+    return personal;
+  };
   return {
-    status,
-    async conflicts({ id, ...filter }) {
-      if (id === undefined) return desk.conflicts(filter);
-      const found = await desk.conflict(id);
-      if (found === null) throw unknown(`no conflict has the number ${id}`);
-      return [found];
+    status: parts.status,
+    async conflicts({ id, personal = false, ...filter }) {
+      const found = id === undefined ? await desk.conflicts(filter) : [await desk.conflict(id)];
+      const entries = found.filter((entry) => entry !== null);
+      if (id !== undefined && entries.length === 0) {
+        throw unknown(`no conflict has the number ${id}`);
+      }
+      return isShown('conflicts', personal) ? entries : entries.map(masks.entry);
     },
-    resolve: (id, choice) => resolve(decisions, id, choice),
-    async parked({ id, state, ...filter }) {
-      if (id !== undefined) return [await parkedItem(id)];
-      return desk.parked(state === undefined ? filter : { ...filter, reason: state });
+    async resolve(id, choice, personal = false) {
+      const entry = await resolve(decisions, id, choice);
+      return isShown('resolve', personal) ? entry : masks.entry(entry);
+    },
+    async parked({ id, state, personal = false, ...filter }) {
+      const reason = state === undefined ? {} : { reason: state };
+      const items =
+        id === undefined ? await desk.parked({ ...filter, ...reason }) : [await parkedItem(id)];
+      return isShown('parked', personal) ? items : items.map(masks.parked);
     },
     async retry(ids) {
       const outcomes: { id: number; outcome: string }[] = [];
@@ -74,16 +92,21 @@ export function createOperator(
     async discard(ids) {
       for (const id of ids) await giveUp(decisions, await parkedItem(id));
     },
-    async explain(entity, key) {
+    async explain(entity, key, personal = false) {
       const records = await findRecords(decisions, entity, key);
       if (records.length === 0) throw unknown(`no ${entity} record is known by that key`);
-      return Promise.all(records.map((record) => explanation(decisions, record)));
+      const all = await Promise.all(records.map((record) => explanation(decisions, record)));
+      return isShown('explain', personal) ? all : all.map(masks.explanation);
     },
     async resync(entity, system) {
-      if (alone) throw noDaemon();
+      if (parts.alone) throw noDaemon();
       return resync(decisions, entity, system);
     },
-    verify: (entity, system, part) => verifyPart(decisions, read, { entity, system, part }),
+    async verify(entity, system, part, personal = false) {
+      const asked = { entity, system, part: masks.unmaskedPart(part) };
+      const found = await verifyPart(decisions, parts.read, asked);
+      return isShown('verify', personal) ? found : masks.verified(entity, system, found);
+    },
   };
 }
 

@@ -334,7 +334,7 @@ describe('insert', () => {
       ],
     });
     expect(outcomes).toEqual([
-      { kind: 'refused', code: '45000', reason: 'body … of … is not allowed' },
+      { kind: 'refused', code: '45000', reason: 'refused by a trigger or routine (SIGNAL)' },
       { kind: 'applied', key: ['b'] },
     ]);
   });

@@ -5,7 +5,6 @@ import type { Composition } from '../../src/cli/composition.ts';
 import { choiceOf, renderConflict, renderConflicts } from '../../src/cli/conflicts.ts';
 import { exitOf } from '../../src/cli/exit.ts';
 import { renderExplanation } from '../../src/cli/explain.ts';
-import { maskEntry, maskExplanation, maskParked } from '../../src/cli/mask.ts';
 import { renderParked, renderParkedList } from '../../src/cli/parked.ts';
 import { renderStatus } from '../../src/cli/status.ts';
 import { age, bytes, cellsOf, type Style, table, valueText } from '../../src/cli/terminal.ts';
@@ -17,6 +16,7 @@ import type { Explanation, Status } from '../../src/contract/operator.ts';
 import { CarrickError, halt, retry } from '../../src/errors.ts';
 import { serve } from '../../src/observe/http.ts';
 import { createLog } from '../../src/observe/log.ts';
+import { maskEntry, maskExplanation, maskParked, masksOf } from '../../src/observe/mask.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 1, 2, 3) * 1_000;
@@ -307,30 +307,33 @@ describe('personal values', () => {
   });
 });
 
+const masks = masksOf(entities);
+
 /** Keeps what it was asked and answers with the data above. */
 function recordingOperator(calls: unknown[][]): Daemon & AsyncDisposable {
   return {
     status: async () => status,
-    conflicts: async (filter) => {
+    conflicts: async ({ personal, ...filter }) => {
       calls.push(['conflicts', filter]);
-      return filter.id === undefined || filter.id === 12 ? [entry] : [];
+      if (filter.id !== undefined && filter.id !== 12) return [];
+      return [personal ? entry : masks.entry(entry)];
     },
-    resolve: async (id, choice) => {
+    resolve: async (id, choice, personal) => {
       calls.push(['resolve', id, choice]);
-      return { ...entry, state: 'resolved' };
+      return { ...(personal ? entry : masks.entry(entry)), state: 'resolved' };
     },
-    parked: async (filter) => {
+    parked: async ({ personal, ...filter }) => {
       calls.push(['parked', filter]);
-      return [parkedRow];
+      return [personal ? parkedRow : masks.parked(parkedRow)];
     },
     retry: async (ids) => {
       calls.push(['retry', ids]);
       return ids.map((id) => ({ id, outcome: 'released' }));
     },
     discard: async (ids) => void calls.push(['discard', ids]),
-    explain: async (entity, key) => {
+    explain: async (entity, key, personal) => {
       calls.push(['explain', entity, key]);
-      return [explanation];
+      return [personal ? explanation : masks.explanation(explanation)];
     },
     verify: async () => ({ checked: 1, next: null, leftOut: 0, held: false, differences: [] }),
     resync: async (entity, system) => {

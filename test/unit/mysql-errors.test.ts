@@ -33,7 +33,8 @@ test.each([
     'BIGINT value is out of range in an expression',
   ],
   [1526, 'Table has no partition for value 4711', 'Table has no partition for value of the row'],
-  [1644, "limit 5,000 of 'secret' reached", 'limit … of … reached'],
+  [1644, 'Ada Lovelace may not buy', 'refused by a trigger or routine (SIGNAL)'],
+  [1062, 'Ada Lovelace is there already', 'duplicate entry'],
   [1048, "Column 'name' cannot be null", "Column 'name' cannot be null"],
 ])('%i: %s', (errno, message, expected) => {
   expect(messageWithoutValues(server(errno, message))).toBe(expected);

@@ -133,7 +133,10 @@ describe('errors', () => {
     const raised = failed('P0001', 'secret customer', {
       where: 'SQL statement "select secret"\nPL/pgSQL function f(integer) line 3 at RAISE',
     });
-    for (const error of [bad, far, raised]) {
+    const posing = failed('23505', 'secret is there already', {
+      where: 'PL/pgSQL function f(integer) line 3 at RAISE',
+    });
+    for (const error of [bad, far, raised, posing]) {
       expect(isRowRefusal(error)).toBe(true);
       expect(refusalReason(error)).not.toContain('secret');
       expect(refusalReason(error)).not.toContain('cret');
