@@ -16,6 +16,7 @@ import {
   compile,
   compileFor,
   decisionsOf,
+  deeperProblems,
   needsOf,
   openReaders,
   type Parts,
@@ -65,7 +66,7 @@ async function loadParts(path: string, env: Env, how: { offline: boolean }): Pro
     types: [...types.keys()],
     parseOptions: (type, options) => connectorOf(types, type).parse(options),
   });
-  if (!loaded.ok) throw new ConfigProblems(loaded.problems);
+  if (!loaded.ok) throw new ConfigProblems([...loaded.problems, ...deeperProblems(loaded.rest)]);
   const config = loaded.value;
   // Mistakes in the files are told before any server is asked.
   const offline = compile(config, null, undefined);

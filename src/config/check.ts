@@ -3,7 +3,7 @@ import type { Checked, Problem } from './problem.ts';
 import type { Path, YamlFile } from './yaml.ts';
 
 /** What zod tells of one mistake; its own issue types name it per kind. */
-interface Issue {
+export interface Issue {
   readonly code?: string | undefined;
   readonly path: PropertyKey[];
   readonly message: string;
@@ -69,12 +69,15 @@ function problemsOf(schema: ZodType, yaml: YamlFile, issue: Issue, base: Path): 
   return [yaml.problem(path, `${name(path)}: ${issue.message}`)];
 }
 
-/** Of a union's branches the one that takes this kind of value, but found fault inside it. */
-function fittingBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | null {
-  const fits = (issues: readonly Issue[]): boolean =>
-    issues.every((issue) => issue.path.length > 0 || issue.code !== 'invalid_type');
-  const fitting = branches.filter(fits);
-  return fitting.length > 0 ? fitting.reduce((a, b) => (b.length < a.length ? b : a)) : null;
+/** Of a union's branches the one that takes this kind of value, but found fault with it. */
+export function fittingBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | null {
+  const inside = ({ path, code }: Issue) => path.length > 0 || code === 'unrecognized_keys';
+  const kind = (issue: Issue) => inside(issue) || issue.code !== 'invalid_type';
+  for (const fits of [inside, kind]) {
+    const fitting = branches.filter((issues) => issues.every(fits));
+    if (fitting.length > 0) return fitting.reduce((a, b) => (b.length < a.length ? b : a));
+  }
+  return null;
 }
 
 function expectation(issue: Issue): string | undefined {

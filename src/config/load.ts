@@ -2,8 +2,9 @@ import { dirname, join, relative, resolve } from 'node:path';
 import type { ParsedOptions } from '../contract/connector.ts';
 import { check } from './check.ts';
 import type { Mapping } from './mapping.ts';
-import type { Checked, Problem } from './problem.ts';
+import type { Problem } from './problem.ts';
 import { readMapping } from './read-mapping.ts';
+import type { Salvaged } from './salvage.ts';
 import { type ConfigFile, configSchema, type LogLevel } from './schema.ts';
 import { mappingFiles, readText, type Sources } from './sources.ts';
 import { type Env, substitute } from './substitute.ts';
@@ -39,12 +40,21 @@ export interface Connectors {
   parseOptions(type: string, options: unknown): ParsedOptions;
 }
 
+export type Loaded =
+  | { readonly ok: true; readonly value: Config }
+  | {
+      readonly ok: false;
+      readonly problems: readonly Problem[];
+      /** The mappings as far as they go, so that nothing hides what else is wrong in them. */
+      readonly rest: readonly Salvaged[];
+    };
+
 /** Reads carrick.yaml and the mapping files it names: all of it, or everything wrong with it. */
-export function loadConfig(path: string, env: Env, connectors: Connectors): Checked<Config> {
+export function loadConfig(path: string, env: Env, connectors: Connectors): Loaded {
   const text = readText(path);
-  if (text === null) return { ok: false, problems: [unreadable(path)] };
+  if (text === null) return { ok: false, problems: [unreadable(path)], rest: [] };
   const { yaml, problems: mistakes } = parseYaml(path, text, { spelling: false, secret: true });
-  if (mistakes.length > 0) return { ok: false, problems: mistakes };
+  if (mistakes.length > 0) return { ok: false, problems: mistakes, rest: [] };
 
   const problems: Problem[] = [];
   const { value, faults, secrets, files } = substitute(yaml.value, env, dirname(path));
@@ -55,9 +65,14 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Chec
   const missing = new Set(faults.map((fault) => placeOf(fault.path)));
   const systems = loadSystems(value, missing, connectors, report);
   const texts = new Map<string, string | null>([...files, [path, text]]);
-  const mappings = loadMappings(path, value, texts, report, problems);
+  const salvaged = loadMappings(path, value, texts, report, problems);
+  const whole = salvaged.flatMap((one) => one ?? []);
+  const mappings = whole.map(({ mapping }) => mapping);
   if (!Object.hasOwn(Object(value), 'ledger_key')) needKey(mappings, report);
-  if (!checked.ok || problems.length > 0) return { ok: false, problems };
+  if (!checked.ok || problems.length > 0) {
+    // What refers to a mapping that could not be read at all would be called wrong.
+    return { ok: false, problems, rest: salvaged.includes(null) ? [] : whole };
+  }
   const { ledger, ledger_key, listen, instance, api_token, log_level } = checked.value;
   const colon = listen.lastIndexOf(':');
   const config: Config = {
@@ -166,7 +181,7 @@ function loadMappings(
   texts: Map<string, string | null>,
   report: Reporter,
   problems: Problem[],
-): Mapping[] {
+): (Salvaged | null)[] {
   const directory = dirname(path);
   const files = new Set<string>();
   for (const [index, pattern] of Object.values(entriesOf(value, 'mappings')).entries()) {
@@ -182,15 +197,15 @@ function loadMappings(
     texts.set(file, text);
     if (text === null) {
       problems.push(unreadable(shown));
-      return [];
+      return [null];
     }
     const read = readMapping(shown, text);
     if (!read.ok) {
       problems.push(...read.problems);
-      return [];
+      return [read.rest];
     }
     problems.push(...unknownSystems(read.value, systems, path));
-    return [read.value];
+    return [{ mapping: read.value, isConsequence: () => false }];
   });
 }
 

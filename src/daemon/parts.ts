@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
 import { formatProblems, type Problem } from '../config/problem.ts';
+import type { Salvaged } from '../config/salvage.ts';
 import type { System } from '../contract/connector.ts';
 import type { Entity } from '../contract/entity.ts';
 import type { Ledger } from '../contract/ledger.ts';
@@ -58,6 +59,14 @@ export function compile(
   const compiled = compileEntities(config.mappings, order, schemas);
   if (!compiled.ok) throw new ConfigProblems(compiled.problems);
   return compiled.value;
+}
+
+/** What else is wrong in mappings of which some have the wrong form. */
+export function deeperProblems(rest: readonly Salvaged[]): Problem[] {
+  const mappings = rest.map(({ mapping }) => mapping);
+  const compiled = compileEntities(mappings, (_, names) => names);
+  if (compiled.ok) return [];
+  return compiled.problems.filter((problem) => !rest.some((one) => one.isConsequence(problem)));
 }
 
 export async function compileFor(parts: Parts, ledger: Ledger): Promise<readonly Entity[]> {
