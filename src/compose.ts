@@ -202,8 +202,7 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   const readers = openReaders(parts, entities);
   const operator = createOperator(decisions, {
     status: () => statusOf(config, ledger, null),
-    // Whoever has the ledger and its key can read it without us.
-    shown: () => undefined,
+    log: null,
     alone: true,
     read: readers.read,
   });

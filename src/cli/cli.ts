@@ -7,6 +7,7 @@ import { problemText } from './composition.ts';
 import { conflicts } from './conflicts.ts';
 import { EXIT, type Exit, epilogue, exitOf } from './exit.ts';
 import { explain } from './explain.ts';
+import { forget } from './forget.ts';
 import { healthcheck } from './healthcheck.ts';
 import { logLevel } from './log-level.ts';
 import { parked } from './parked.ts';
@@ -32,6 +33,7 @@ const COMMANDS = [
   conflicts,
   parked,
   explain,
+  forget,
   resync,
   verify,
   pause,

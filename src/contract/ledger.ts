@@ -104,6 +104,11 @@ export interface LedgerCommit {
   /** New and changed records, whole; a record with no view, no outbox and `deleted` is erased. */
   readonly records?: readonly RecordState[];
   readonly erased?: readonly RecordId[];
+  /**
+   * Records whose journal and outbox entries go, whether or not they are still there. When the
+   * promise resolves no byte of anything that this commit removed is left in the ledger's files.
+   */
+  readonly forgotten?: readonly { readonly entity: string; readonly record: RecordId }[];
   readonly links?: { readonly add: readonly Link[]; readonly remove: readonly LinkKey[] };
   readonly identities?: {
     readonly add: readonly Identity[];

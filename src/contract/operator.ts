@@ -21,6 +21,11 @@ export interface Operator {
   retry(ids: readonly number[]): Promise<{ id: number; outcome: string }[]>;
   /** Gives parked items up. What they held is gone; the records stay as they are. */
   discard(ids: readonly number[]): Promise<void>;
+  /**
+   * Erases a record, or a parked row that never became one, and all that was kept of it; `#17`
+   * names also one that is gone and left its journal. Not to be undone. See `decide/forget.ts`.
+   */
+  forget(entity: string, key: string): Promise<Forgotten>;
   explain(entity: string, key: string, personal?: boolean): Promise<Explanation[]>;
   /**
    * Has the running daemon read the tables of an entity again, in one system or (null) in all that
@@ -29,6 +34,17 @@ export interface Operator {
   resync(entity: string, system: string | null): Promise<Resync[]>;
   /** Compares a page of what a system holds of an entity with the records. */
   verify(entity: string, system: string, part: VerifyPart, personal?: boolean): Promise<Verified>;
+}
+
+export interface Forgotten {
+  readonly entity: string;
+  /** Null: a parked row that never became a record. */
+  readonly record: number | null;
+  /** The systems whose row is passed over from now on. */
+  readonly rows: readonly string[];
+  /** How many journal entries and parked items were erased. */
+  readonly journal: number;
+  readonly parked: number;
 }
 
 /**

@@ -139,7 +139,7 @@ function daemonOver(
     ...createOperator(decisions, {
       status,
       read,
-      shown: (method) => log.event('personal.shown', { method }),
+      log,
       alone: false,
     }),
     ...createControls(decisions, {

@@ -104,6 +104,16 @@ export function applyCommit(disk: Disk, changes: LedgerCommit): void {
   for (const pause of commit.paused?.remove ?? []) disk.paused.delete(pauseText(pause));
   for (const pause of commit.paused?.add ?? []) disk.paused.set(pauseText(pause), pause);
   applyCases(disk, commit);
+  for (const { entity, record } of commit.forgotten ?? []) forget(disk, entity, record);
+}
+
+function forget(disk: Disk, entity: string, record: RecordId): void {
+  for (const [id, entry] of disk.journal) {
+    if (entry.record === record && entry.entity === entity) disk.journal.delete(id);
+  }
+  for (const [seq, { entry }] of disk.outbox) {
+    if (entry.record === record && entry.entity === entity) disk.outbox.delete(seq);
+  }
 }
 
 function handOut(disk: Disk, system: string, batch: number): void {

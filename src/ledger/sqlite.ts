@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Ledger } from '../contract/ledger.ts';
 import { halt } from '../errors.ts';
-import { adopt, conform } from './conform.ts';
+import { adopt, compact, conform } from './conform.ts';
 import { openDesk } from './desk.ts';
 import { ledgerFault } from './faults.ts';
 import { openGroup } from './group.ts';
@@ -110,7 +110,11 @@ function serve(store: Store, path: string, readOnly: boolean, release: () => voi
     head: () => run(reader.head),
     ordinals: async (entity, names) => writable().ordinals(entity, names),
     find: ask(reader.find),
-    commit: async (changes) => writable().commit(changes),
+    async commit(changes) {
+      await writable().commit(changes);
+      if (changes.forgotten === undefined) return;
+      await writable().alone(() => run(() => compact(store, path)));
+    },
     synced: async () => writable().synced(),
     ready: ask(reader.ready),
     sent: ask(reader.sent),

@@ -1,6 +1,7 @@
 import type { JournalEntry, LedgerCommit, OutboxEntry, Parked, Pause } from '../contract/ledger.ts';
 import type { RecordId } from '../model/record.ts';
 import { decodeRecord, encodeRecord, encodeSent } from './codec.ts';
+import { openForget } from './forget.ts';
 import { openOrdinals } from './ordinals.ts';
 import { isSpent } from './spent.ts';
 import { linkId, type Store } from './store.ts';
@@ -13,7 +14,9 @@ export interface Writer {
 }
 
 export function openWriter(store: Store): Writer {
-  const lists = [openHeadWrites, openRecords, openKeys, openOutboxWrites, openDeskWrites];
+  const lists = [openHeadWrites, openRecords, openKeys, openOutboxWrites, openDeskWrites].concat(
+    openForget,
+  );
   const applied = lists.map((open) => open(store));
   return {
     put(commit) {

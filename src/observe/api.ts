@@ -53,6 +53,9 @@ export const METHODS: Readonly<Record<keyof Daemon, Method>> = {
   parked: method(listFilter, (operator, filter) => operator.parked(filter)),
   retry: method(ids, (operator, body) => operator.retry(body.ids)),
   discard: method(ids, (operator, body) => operator.discard(body.ids)),
+  forget: method(z.strictObject({ entity: name, key: rowName }), (operator, body) =>
+    operator.forget(body.entity, body.key),
+  ),
   explain: method(z.strictObject({ entity: name, key: rowName, personal }), (operator, body) =>
     operator.explain(body.entity, body.key, body.personal),
   ),

@@ -27,6 +27,7 @@ export function operatorAt(url: string, token: string | null): Daemon {
     discard: async (ids) => {
       await call('discard', { ids });
     },
+    forget: (entity, key) => call('forget', { entity, key }),
     explain: (entity, key, personal) => call('explain', { entity, key, personal }),
     resync: (entity, system) => call('resync', { entity, system }),
     verify: (entity, system, part, personal) => call('verify', { entity, system, part, personal }),

@@ -176,6 +176,17 @@ export const EVENTS = {
     message: 'personal values were asked for and shown',
     fields: { method: 'string' },
   },
+  'record.forgotten': {
+    level: 'info',
+    message: 'record forgotten',
+    fields: {
+      entity: 'string',
+      record: 'number',
+      rows: 'number',
+      journal: 'number',
+      parked: 'number',
+    },
+  },
   'http.listening': {
     level: 'info',
     message: 'listening for /metrics /healthz /readyz /api',

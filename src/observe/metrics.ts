@@ -296,6 +296,10 @@ export const PARK_REASONS = {
     meaning: 'two systems keep undoing each other, such as two triggers or jobs',
     next: 'stop one of the writers or give the field one direction, then retry',
   },
+  forgotten: {
+    meaning: 'its record was forgotten: the row is passed over until it is deleted',
+    next: 'nothing; retry or discard lets its next change be read again, as of a new row',
+  },
 } as const satisfies Record<string, { meaning: string; next: string }>;
 
 export type ParkReason = keyof typeof PARK_REASONS;

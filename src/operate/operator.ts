@@ -2,12 +2,15 @@ import type { Entity } from '../contract/entity.ts';
 import type { JournalEntry, LinkKey, Parked, ParkedHold } from '../contract/ledger.ts';
 import type { Choice, Explanation, Operator, Resync, Status } from '../contract/operator.ts';
 import type { Decisions } from '../decide/decisions.ts';
+import { type Forgettable, forget } from '../decide/forget.ts';
 import type { Unit } from '../decide/pass.ts';
 import { beginResync } from '../decide/tables.ts';
 import { CarrickError, retry } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
+import type { Log } from '../observe/log.ts';
 import { masksOf } from '../observe/mask.ts';
 import { parkedEvent } from '../reconcile/row-event.ts';
+import { FORGOTTEN } from '../reconcile/set-aside.ts';
 import type { Working } from '../reconcile/working.ts';
 import { endHold, OPERATOR, resolveAct, retryDelivery, truncatePage, unknown } from './acts.ts';
 import { type ReadRows, verifyPart } from './verify.ts';
@@ -40,8 +43,8 @@ function decide(
 export interface OperatorParts {
   readonly status: () => Promise<Status>;
   readonly read: ReadRows;
-  /** Told that personal values were asked for, by which method. */
-  readonly shown: (method: keyof Operator) => void;
+  /** The running daemon's; null without one. */
+  readonly log: Log | null;
   /** No daemon is running. */
   readonly alone: boolean;
 }
@@ -59,7 +62,7 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
     return found;
   };
   const isShown = (method: keyof Operator, personal: boolean): boolean => {
-    if (personal) parts.shown(method);
+    if (personal) parts.log?.event('personal.shown', { method });
     return personal;
   };
   return {
@@ -91,6 +94,13 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
     },
     async discard(ids) {
       for (const id of ids) await giveUp(decisions, await parkedItem(id));
+    },
+    async forget(entity, key) {
+      const done = await forget(decisions, await findForgettable(decisions, entity, key));
+      const { record, rows, journal, parked } = done;
+      const counts = { rows: rows.length, journal, parked };
+      parts.log?.event('record.forgotten', { entity, record: record ?? 0, ...counts });
+      return done;
     },
     async explain(entity, key, personal = false) {
       const records = await findRecords(decisions, entity, key);
@@ -130,6 +140,10 @@ async function retryOne(decisions: Decisions, parked: Parked): Promise<string> {
   if (parked.kind === 'delivery') {
     await decide(decisions, retryDelivery(parked));
     return 'sent again';
+  }
+  if (parked.reason === FORGOTTEN) {
+    await decide(decisions, (w) => void w.unparked.add(parked.id));
+    return 'read again when it changes';
   }
   const event = parkedEvent(parked, decisions.entities);
   if (event === null) return 'its entity or system is no longer mapped';
@@ -207,6 +221,40 @@ async function endTruncate(
   }
 }
 
+async function findForgettable(
+  decisions: Decisions,
+  entity: string,
+  key: string,
+): Promise<Forgettable> {
+  const { ledger } = decisions;
+  const [record, ...more] = await findRecords(decisions, entity, key);
+  if (more.length > 0) {
+    const numbers = [record, ...more].map((one) => `#${one?.id}`).join(', ');
+    throw unknown(`the key names several records: say which, ${numbers}`);
+  }
+  if (record !== undefined) return { entity, record: record.id, links: [] };
+  const numbered = /^#(\d+)$/.exec(key);
+  const number = Number(numbered?.[1] ?? 0);
+  const { records } = await ledger.find({ records: [number] });
+  const history = records[0] == null ? await ledger.desk.history(entity, number, 1) : [];
+  if (history.length > 0) return { entity, record: number, links: [] };
+  const links = linksNamed(decisions.entities.get(entity), key);
+  const { parkedRows } = await ledger.find({ parkedRows: links });
+  const parked = links.filter((_, i) => parkedRows[i] != null);
+  if (parked.length > 0) return { entity, record: null, links: parked };
+  throw unknown(`no ${entity} record and no parked row is known by that key`);
+}
+
+/** `crm:KEY` a row key of one system, else of any. */
+function linksNamed(entity: Entity | undefined, key: string): LinkKey[] {
+  if (entity === undefined) return [];
+  const [system = '', ...rest] = key.split(':');
+  const named = entity.lenses.has(system) && rest.length > 0;
+  const systems = named ? [system] : [...entity.lenses.keys()];
+  const rowKey = named ? rest.join(':') : key;
+  return systems.map((one) => ({ system: one, entity: entity.name, key: rowKey }));
+}
+
 /** `#17` a record number; `crm:KEY` a row key of one system; else a match value or any row key. */
 async function findRecords(
   { ledger, entities }: Decisions,
@@ -219,11 +267,7 @@ async function findRecords(
     const { records } = await ledger.find({ records: [Number(key.slice(1))] });
     return records.filter((record) => record !== null && record.entity === name) as RecordState[];
   }
-  const [system = '', ...rest] = key.split(':');
-  const named = entity.lenses.has(system) && rest.length > 0;
-  const systems = named ? [system] : [...entity.lenses.keys()];
-  const rowKey = named ? rest.join(':') : key;
-  const links: LinkKey[] = systems.map((one) => ({ system: one, entity: name, key: rowKey }));
+  const links = linksNamed(entity, key);
   const value = key.startsWith('[') ? key : JSON.stringify([key]);
   const identities = entity.match.map((_, alternative) => ({ entity: name, alternative, value }));
   const found = await ledger.find({ links, identities });

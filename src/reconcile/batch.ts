@@ -10,7 +10,7 @@ import { identityOf } from './identity.ts';
 import { isUnwanted, settleUnwanted } from './repair.ts';
 import { linkOf, type Row, readRow, translateRefs } from './row.ts';
 import type { RowEvent } from './row-event.ts';
-import { holdDelete, park } from './set-aside.ts';
+import { FORGOTTEN, holdDelete, park, passOver } from './set-aside.ts';
 import { createRecord, settleChange, settleEcho, settleFirstContact } from './settle.ts';
 import { settleDelete, settleDeleteEcho } from './settle-delete.ts';
 import {
@@ -43,7 +43,8 @@ export function decideRows(
     const parked = parkedRow(w, link);
     if (record === undefined || parked === undefined) continue;
     const row: Row = { event, record, parked };
-    if (event.cells === null) gone(w, row, echo, flood, false);
+    if (parked?.reason === FORGOTTEN) passOver(w, event, parked);
+    else if (event.cells === null) gone(w, row, echo, flood, false);
     else present(w, row, event.cells, echo, flood);
   }
 }

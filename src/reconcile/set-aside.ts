@@ -12,6 +12,16 @@ export interface ParkCause {
   readonly waits?: ParkedRow['waits'];
 }
 
+/** Stands for a row of a forgotten record: nothing of it is read until it is deleted. */
+export const FORGOTTEN = 'forgotten';
+
+export function passOver(w: Working, event: RowEvent, parked: ParkedRow): void {
+  if (event.cells !== null && event.oldKey === event.key) return;
+  unparkRow(w, parked);
+  if (event.cells === null) return;
+  parkRow(w, { ...parked, ...linkOf(event, event.key), id: w.numbers.case++ });
+}
+
 /** Parks a row as it is known now: what its image left out stays from before (invariant 2). */
 export function park(w: Working, { event, parked }: Row, cells: readonly Cell[], cause: ParkCause) {
   const merged: Record<string, Value> = { ...parked?.cells };

@@ -22,6 +22,8 @@ export interface Servers extends AsyncDisposable {
 export type Sql = (text: string) => Promise<(string | null)[][]>;
 
 export interface Installation extends AsyncDisposable {
+  /** Where configuration, mappings and ledger lie. */
+  readonly folder: string;
   readonly operator: Daemon;
   /** Writes a mapping file; it counts from the next `start` on. */
   map(entity: string, text: string): Promise<void>;
@@ -79,6 +81,7 @@ export async function openInstallation({ urls }: Pick<Servers, 'urls'>): Promise
     running = null;
   };
   return {
+    folder,
     operator,
     map: (entity, text) => writeFile(join(folder, `${entity}.map.yaml`), text),
     configuration: () => readFile(path, 'utf8'),

@@ -128,6 +128,7 @@ const commits: fc.Arbitrary<LedgerCommit> = fc.record(
     source,
     records: some(records),
     erased: some(id),
+    forgotten: some(id.map((record) => ({ entity: entityOf(record), record }))),
     links: fc.record({ add: some(links), remove: some(links) }),
     identities: fc.record({ add: some(identities), remove: some(identities) }),
     outbox,

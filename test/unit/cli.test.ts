@@ -331,6 +331,10 @@ function recordingOperator(calls: unknown[][]): Daemon & AsyncDisposable {
       return ids.map((id) => ({ id, outcome: 'released' }));
     },
     discard: async (ids) => void calls.push(['discard', ids]),
+    forget: async (entity, key) => {
+      calls.push(['forget', entity, key]);
+      return { entity, record: 7, rows: ['crm'], journal: 2, parked: 1 };
+    },
     explain: async (entity, key, personal) => {
       calls.push(['explain', entity, key]);
       return [personal ? explanation : masks.explanation(explanation)];
@@ -411,6 +415,7 @@ describe('the command line', () => {
     expect(await run('parked', 'retry', '3', '4')).toBe(0);
     expect(await run('parked', 'discard', '3')).toBe(0);
     expect(await run('explain', 'customer', '0012')).toBe(0);
+    expect(await run('forget', 'customer', '0012', '--system', 'erp')).toBe(0);
     expect(await run('resync', 'customer')).toBe(0);
     expect(await run('resync', 'customer', '--system', 'erp')).toBe(0);
     expect(calls.filter(([name]) => name !== 'closed')).toEqual([
@@ -421,10 +426,11 @@ describe('the command line', () => {
       ['retry', [3, 4]],
       ['discard', [3]],
       ['explain', 'customer', '0012'],
+      ['forget', 'customer', 'erp:0012'],
       ['resync', 'customer', null],
       ['resync', 'customer', 'erp'],
     ]);
-    expect(calls.filter(([name]) => name === 'closed')).toHaveLength(9);
+    expect(calls.filter(([name]) => name === 'closed')).toHaveLength(10);
     expect(loads.every(([path, offline]) => path === 'carrick.yaml' && offline === true)).toBe(
       true,
     );

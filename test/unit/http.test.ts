@@ -57,6 +57,10 @@ function recordingOperator() {
     async discard(ids) {
       calls.push(['discard', ids]);
     },
+    async forget(entity, key) {
+      calls.push(['forget', entity, key]);
+      return { entity, record: 1, rows: [], journal: 0, parked: 0 };
+    },
     async explain(entity, key) {
       calls.push(['explain', entity, key]);
       throw new CarrickError('ledger.busy', 'retry', 'busy', 'again');

@@ -40,6 +40,7 @@ export function describeLedger(name: string, make: () => LedgerUnderTest): void 
     };
     describeRecords(open);
     describeErasing(open);
+    describeForgetting(open);
     describeKeys(open);
     describeOutbox(open);
     describeQueue(open);
@@ -157,6 +158,31 @@ function describeErasing(open: Open): void {
     });
     expect((await ledger.find({ records: [1, 2] })).records).toEqual([null, null]);
     expect((await ledger.desk.counts()).records).toEqual({});
+  });
+}
+
+function describeForgetting(open: Open): void {
+  test('forgetting takes the journal and every outbox entry along', async () => {
+    const { ledger, again } = await open();
+    await ledger.commit({
+      records: [record(1), record(2)],
+      journal: [
+        journal(1, { state: 'open' }),
+        journal(2, { record: 2 }),
+        journal(3, { entity: 'order' }),
+      ],
+      ...outbox({ add: [entry(1), entry(2), entry(3, { record: 1, system: 'crm' })] }),
+    });
+    await ledger.commit({ erased: [1], forgotten: [{ entity: 'customer', record: 1 }] });
+    const check = async (at: Ledger) => {
+      expect((await at.find({ records: [1] })).records).toEqual([null]);
+      expect(ids(await at.desk.conflicts({ limit: 9 }))).toEqual([3, 2]);
+      expect(await at.desk.outbox([1, 2, 3])).toEqual([entry(2)]);
+      const { openConflicts, outbox: left, records } = await at.desk.counts();
+      expect([openConflicts, Object.keys(left), records]).toEqual([{}, ['erp'], { customer: 1 }]);
+    };
+    await check(ledger);
+    await check(await again());
   });
 }
 

@@ -151,11 +151,15 @@ const EXPECTED = {
   head: { positions: { erp: STATE } },
 };
 
+function filesOf(path: string): Buffer[] {
+  const name = path.slice(directory.length + 1);
+  const files = readdirSync(directory).filter((file) => file.startsWith(name));
+  return files.map((file) => readFileSync(join(directory, file)));
+}
+
 /** Which secrets lie in any file of the ledger. */
 function inFiles(path: string): string[] {
-  const name = path.slice(directory.length + 1);
-  const files = readdirSync(directory).filter((file) => file.startsWith(`${name}`));
-  const bytes = files.map((file) => readFileSync(join(directory, file)));
+  const bytes = filesOf(path);
   return SECRETS.filter((secret) => bytes.some((one) => one.includes(secret)));
 }
 
@@ -196,6 +200,38 @@ describe('personal values', () => {
 
   test('without a guard lie there as they are: the search can find them', async () => {
     expect(inFiles(await filled(harmless()))).toEqual(SECRETS);
+  });
+
+  test.each([
+    ['clear', harmless()],
+    ['sealed', personal(OLD)],
+  ])('of a forgotten record are in no file of a %s ledger', async (_, privacy) => {
+    const path = fresh();
+    const ledger = await opened(path, privacy);
+    await fill(ledger);
+    // Older images of the record lie in pages that were split and freed.
+    for (let n = 10; n < 400; n++) {
+      const pad = 'x'.repeat(7 * (n % 50));
+      await ledger.commit({
+        records: [{ ...ADA, values: [...ADA.values, pad] }, record(n)],
+        ...(n % 40 === 0 ? { erased: [n - 5, n - 7] } : {}),
+      });
+    }
+    const db = new DatabaseSync(path, { readOnly: true });
+    const texts = ['records WHERE id = 1', 'journal', 'parked', 'outbox'].map((where) => {
+      const column = where === 'outbox' ? 'sent' : 'data';
+      return String(db.prepare(`SELECT ${column} AS text FROM ${where}`).get()?.text);
+    });
+    db.close();
+    await ledger.commit({
+      erased: [1],
+      forgotten: [{ entity: 'customer', record: 1 }],
+      parked: { put: [], remove: [2] },
+    });
+    const left = filesOf(path).flatMap((bytes) => texts.filter((text) => bytes.includes(text)));
+    expect(left).toEqual([]);
+    expect(inFiles(path)).toEqual(privacy.keys.length > 0 ? [] : ['progress-key']);
+    expect((await ledger.find({ records: [11] })).records).toEqual([record(11)]);
   });
 
   test('documents of other entities are not sealed', async () => {

@@ -1,10 +1,10 @@
 /** Whatever an operator looks at comes masked, and a request that asks for clear values is told. */
 import { expect, test } from 'vitest';
-import type { Operator } from '../../src/contract/operator.ts';
 import type { Chunk, ChunkRequest } from '../../src/contract/source.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
 import { openMemoryLedger } from '../../src/ledger/memory.ts';
 import type { Value } from '../../src/model/value.ts';
+import { createLog } from '../../src/observe/log.ts';
 import { createOperator } from '../../src/operate/operator.ts';
 import { journal, parkedRow, record, view } from './ledger-fixtures.ts';
 import { entityOf } from './mapping-fixture.ts';
@@ -79,7 +79,8 @@ async function open() {
   });
   const entities = new Map([['customer', ENTITY]]);
   const decisions = openDecisions(ledger, entities, ['crm', 'erp'], {}, () => undefined);
-  const shown: (keyof Operator)[] = [];
+  const shown: unknown[] = [];
+  const to = { write: (line: string) => void shown.push(JSON.parse(line).method) };
   const asked: (readonly (readonly Value[])[])[] = [];
   const operator = createOperator(decisions, {
     status: async () => Promise.reject(new Error('not asked for')),
@@ -91,7 +92,7 @@ async function open() {
       );
       return { rows: cells, next: ['ada@x.test'] };
     },
-    shown: (method) => void shown.push(method),
+    log: createLog('info', to),
     alone: true,
   });
   return { operator, shown, asked };
