@@ -115,7 +115,7 @@ export function decode(
   const known = new Map(Object.entries(kinds));
   const followed: Followed = {
     ...{ spec, mark: false, kinds: known, declared: known },
-    ...{ catalog: [], drift: '', stale: false },
+    ...{ catalog: [], rowEnd: null, drift: '', stale: false },
   };
   const tables: Tables = {
     find: (schema, table) => (schema === 'app' && table === spec.name ? followed : null),

@@ -14,7 +14,9 @@ export interface Followed {
   /** The kinds as of the last look, for types that the log cannot tell apart. */
   declared: ReadonlyMap<string, ColumnKind>;
   /** What the log leaves out under MINIMAL metadata, in the table's order. */
-  catalog: readonly CatalogColumn[];
+  catalog: CatalogColumn[];
+  /** The column that tells rows from their history, where MariaDB keeps that: ROW END. */
+  rowEnd: string | null;
   /** Why it does not fit its specification; empty while it does. */
   drift: string;
   /** True: its definition has changed since `declared` and `catalog` were read. */
@@ -41,6 +43,8 @@ export interface Plan {
   readonly places: readonly number[];
   /** Places of the key columns. */
   readonly keys: readonly number[];
+  /** Place of the ROW END in rows that are read, perhaps behind all cells; -1: no history. */
+  readonly rowEnd: number;
   /** Places in the table of its JSON columns, for partial updates. */
   readonly json: readonly number[];
   readonly empty: readonly undefined[];
@@ -68,6 +72,7 @@ export function compilePlan(
     keyReads: none,
     places: columns.map(() => -1),
     keys: [],
+    rowEnd: -1,
     json: columns.flatMap(({ type }, i) => (type === TYPE.JSON ? [i] : [])),
     empty: [],
   };
@@ -94,8 +99,15 @@ export function compilePlan(
     reads[at] = reader(column, wanted, charsets);
     places[at] = place;
   }
+  const end = complete.findIndex(({ name }) => lower(name!) === lower(followed.rowEnd ?? ''));
+  if (end >= 0 && places[end] === -1) {
+    reads[end] = reader(complete[end]!, kindInLog(complete[end]!, charsets), charsets);
+    places[end] = spec.columns.length;
+  }
+  const rowEnd = places[end] ?? -1;
   const keys = spec.key.map((name) => spec.columns.indexOf(name));
-  const keyReads = reads.map((read, i) => (keys.includes(places[i]!) ? read : null));
+  const tells = new Set([...keys, rowEnd]);
+  const keyReads = reads.map((read, i) => (tells.has(places[i]!) ? read : null));
   return {
     ...bare,
     followed,
@@ -103,6 +115,7 @@ export function compilePlan(
     keyReads,
     places,
     keys,
+    rowEnd,
     empty: spec.columns.map(() => undefined),
   };
 }

@@ -80,20 +80,45 @@ export function readRows(event: BinlogEvent, plan: Plan, visitor: RowVisitor): v
       else if (op === 'update') skipImage(c, plan, second);
     } else if (op === 'insert') {
       const row = readImage(c, plan, first, plan.reads);
-      visitor.row(plan, op, row, null, c.pos - start);
+      if (isCurrent(plan, row)) visitor.row(plan, op, row, null, c.pos - start);
     } else if (op === 'delete') {
       const old = readImage(c, plan, first, plan.reads);
       requireKey(plan, old);
-      visitor.row(plan, op, [], old, c.pos - start);
+      if (isCurrent(plan, old)) visitor.row(plan, op, [], old, c.pos - start);
     } else {
       const old = readImage(c, plan, first, plan.keyReads);
       const before = start;
       const row = partial
         ? readPartialImage(c, plan, second, cursorOver(c.buf, before, c.end), first)
         : readImage(c, plan, second, plan.reads);
-      visitor.row(plan, op, row, changedKey(plan, row, old), c.pos - start);
+      // What becomes history was deleted; and history itself may be changed as well.
+      if (!isCurrent(plan, old)) continue;
+      if (isCurrent(plan, row)) {
+        visitor.row(plan, op, row, changedKey(plan, row, old), c.pos - start);
+      } else {
+        requireKey(plan, old);
+        visitor.row(plan, 'delete', [], old, c.pos - start);
+      }
     }
   }
+}
+
+/** ROW END of what has not ended: the last instant of a TIMESTAMP, a later one from 11.5 on. */
+const ENDLESS: ReadonlySet<Cell> = new Set([
+  '2038-01-19T03:14:07.999999Z',
+  '2106-02-07T06:28:15.999999Z',
+]);
+
+/**
+ * Whether an image is of a row that users see. A system-versioned table of MariaDB logs its history
+ * as rows beside the current ones: an update inserts one, a delete makes one. Takes the ROW END
+ * off where nobody asked for it; an after-image without it is as current as it was.
+ */
+function isCurrent({ rowEnd, empty }: Plan, cells: Cell[]): boolean {
+  if (rowEnd < 0) return true;
+  const end = cells[rowEnd];
+  if (rowEnd === empty.length) cells.length = empty.length;
+  return end === undefined || ENDLESS.has(end);
 }
 
 function readBitmap(c: Cursor, columns: number): Image {

@@ -48,6 +48,7 @@ export async function followTables(options: TablesOptions): Promise<Tables> {
       kinds: mark ? new Map() : kinds,
       declared: kinds,
       catalog: [],
+      rowEnd: null,
       drift: '',
       stale: false,
     });
@@ -55,7 +56,10 @@ export async function followTables(options: TablesOptions): Promise<Tables> {
   const loadCatalog = async (): Promise<void> => {
     for (const [key, table] of followed) {
       const [schema = '', name = ''] = key.split('\0');
+      table.rowEnd = await readRowEnd(options.run, schema, name);
       table.catalog = await readCatalog(options, schema, name);
+      const hidden = table.rowEnd !== null && !table.catalog.some((c) => c.name === table.rowEnd);
+      if (hidden) table.catalog.push(...HIDDEN);
     }
   };
   await loadCatalog();
@@ -102,6 +106,25 @@ async function readCatalog(
     collation: charset === null || charset === undefined ? null : charsets.collationOf(charset),
     labels: labelsOf(type!),
   }));
+}
+
+/** What a table WITH SYSTEM VERSIONING has behind its columns, unless it declares them itself. */
+const HIDDEN = ['row_start', 'row_end'].map((name) => ({
+  name,
+  unsigned: false,
+  collation: null,
+  labels: [],
+}));
+
+/** The column in which MariaDB writes until when a row was the current one; null: no history. */
+async function readRowEnd(run: RunQuery, schema: string, table: string): Promise<string | null> {
+  const here = `table_schema = ${quoted(schema)} AND table_name = ${quoted(table)}`;
+  const [row] = await run(
+    'SELECT COALESCE((SELECT column_name FROM information_schema.columns ' +
+      `WHERE ${here} AND generation_expression = 'ROW END'), 'row_end') ` +
+      `FROM information_schema.tables WHERE ${here} AND table_type = 'SYSTEM VERSIONED'`,
+  );
+  return row?.[0] ?? null;
 }
 
 /** A string literal that no SQL mode reads otherwise. */
