@@ -1,4 +1,5 @@
 import { backoffSeconds } from './capture/backoff.ts';
+import type { Clock } from './capture/pace.ts';
 import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
 import type { Applier } from './contract/applier.ts';
 import type { Source } from './contract/source.ts';
@@ -12,6 +13,7 @@ import {
   recover,
 } from './decide/deliveries.ts';
 import type { EchoOf, Unit } from './decide/pass.ts';
+import { parentTables } from './decide/routes.ts';
 import {
   blameTables,
   contentsOf,
@@ -39,6 +41,8 @@ export interface PipelineParts {
   readonly participants: readonly Participant[];
   readonly decisions: Decisions;
   readonly report: Report;
+  /** How reading tables is timed and slowed down; see `openPace`. */
+  readonly loading: { readonly share: number; readonly clock: Clock };
 }
 
 /**
@@ -119,21 +123,21 @@ async function follow(
   if (!loading) loaded();
   snapshot.pump();
   for await (const batch of untilStopped(source.tail(start), stop)) {
-    const { units, chunk } = await unitsOf(system, watch.routes(), batch, echoes, snapshot);
+    const { units, chunks } = await unitsOf(system, watch.routes(), batch, echoes, snapshot);
     const decided = await decisions.decide(
       units,
       {
         system,
         state: ({ unread }) => ({
           ...placeAfter(decisions, system, batch),
-          snapshots: snapshot.progressWith(chunk, [...unread.values()]),
+          snapshots: snapshot.progressWith(chunks, [...unread.values()]),
         }),
       },
       watch.setAside(batch.transactions),
     );
     source.settle(batch.position);
-    snapshot.committed(chunk);
-    report.decided(system, batch, units, decided, chunk);
+    snapshot.committed(chunks);
+    report.decided(system, batch, units, decided, chunks);
     await releaseWaiting(decisions, decided.due, report.released);
     if (loading && snapshot.loaded) {
       loading = false;
@@ -141,7 +145,7 @@ async function follow(
       loaded();
     }
     // Deliveries may have waited for the table.
-    if (chunk?.done) decisions.bells.get(system)?.ring();
+    if (chunks.some(({ done }) => done)) decisions.bells.get(system)?.ring();
     moving();
     if (await watch.mended(batch.transactions)) return;
     snapshot.pump();
@@ -211,16 +215,16 @@ async function startingPoint(
   return position;
 }
 
-/** A source batch as units to decide, a finished snapshot chunk where it belongs in the log. */
+/** A source batch as units to decide, finished snapshot chunks where they belong in the log. */
 async function unitsOf(
   system: string,
   routes: Routes,
   batch: SourceBatch,
   echoes: EchoReader,
   snapshot: Snapshot,
-): Promise<{ units: Unit[]; chunk: SnapshotChunk | null }> {
+): Promise<{ units: Unit[]; chunks: SnapshotChunk[] }> {
   const units: Unit[] = [];
-  let chunk: SnapshotChunk | null = null;
+  const chunks: SnapshotChunk[] = [];
   for (const transaction of batch.transactions) {
     const { id, committedAt: at, complete } = transaction;
     const events = rowEvents(transaction, routes);
@@ -228,7 +232,7 @@ async function unitsOf(
     units.push({ system, transaction: id, at, origin: 'log', events, echo, complete });
     const due = snapshot.after(transaction);
     if (due === null) continue;
-    chunk = due;
+    chunks.push(due);
     // What is gone first: another row of its record may take its place.
     const rows = [
       ...chunkEvents(due.table, [], due.missing, routes, at),
@@ -238,7 +242,7 @@ async function unitsOf(
     const reading = { system, transaction: name, at, origin: 'reading' } as const;
     units.push({ ...reading, events: rows, echo: null, complete: true });
   }
-  return { units, chunk };
+  return { units, chunks };
 }
 
 function placeAfter(decisions: Decisions, system: string, batch: SourceBatch) {
@@ -275,17 +279,19 @@ function snapshotOf(
   source: Source,
   watch: TableWatch,
 ): Snapshot & AsyncDisposable {
-  const { decisions, instance } = parts;
+  const { decisions, instance, loading } = parts;
   const { system, tables, routes } = participant;
   let applier: Promise<Applier> | null = null;
   const snapshot = openSnapshot({
     tables,
+    parents: (table) => parentTables(table, participant),
     progress: () => decisions.ledger.head().positions[system]?.snapshots ?? {},
     held: watch.isHeld,
     contents: (table) => contentsOf(table, routes),
     known: (table, from, limit) => knownRows(decisions, participant, { table, from, limit }),
     instance,
     source: {
+      estimate: (table) => source.estimate(table),
       read: async (request) => {
         try {
           return await source.read(request);
@@ -300,9 +306,12 @@ function snapshotOf(
     },
     // Larger than any fence of an earlier run: milliseconds advance faster than chunks are read.
     firstFence: Date.now(),
+    loadShare: loading.share,
+    clock: loading.clock,
   });
   return Object.assign(snapshot, {
     async [Symbol.asyncDispose]() {
+      snapshot.end();
       await (await applier?.catch(() => undefined))?.[Symbol.asyncDispose]();
     },
   });

@@ -1,40 +1,65 @@
 import type { Chunk, ChunkRequest } from '../../src/contract/source.ts';
 import { halt } from '../../src/errors.ts';
+import type { TableSpec } from '../../src/model/change.ts';
 import { rowKey, type Value } from '../../src/model/value.ts';
 import type { MysqlOptions } from './config.ts';
 import { describeTables, type MysqlTable, quoteTable } from './describe.ts';
 import { asCarrickError } from './errors.ts';
-import { lazySession, type Session, type TextRow } from './session.ts';
+import { type LazySession, lazySession, type Session, type TextRow } from './session.ts';
 import { canonical, literal, type MysqlColumn, quoteName, selected } from './types.ts';
 
-/** Reads keyset chunks on a connection of its own. */
+/** Reads keyset chunks, each on a connection of its own while it is read. */
 export interface TableReader extends AsyncDisposable {
   /** See `Source.read`: one autocommitted SELECT, so its rows are of one moment. */
   read(request: ChunkRequest): Promise<Chunk>;
+  estimate(table: TableSpec): Promise<number | null>;
 }
 
 export function tableReader(options: MysqlOptions): TableReader {
-  const lazy = lazySession(options);
+  const all: LazySession[] = [];
+  const idle: LazySession[] = [];
   const known = new Map<string, MysqlTable>();
+  const onSession = async <T>(work: (session: Session, lazy: LazySession) => Promise<T>) => {
+    const lazy = idle.pop() ?? lazySession(options);
+    if (!all.includes(lazy)) all.push(lazy);
+    try {
+      return await work(await lazy.get(), lazy);
+    } catch (error) {
+      await lazy.reset();
+      throw asCarrickError(error, 'source');
+    } finally {
+      idle.push(lazy);
+    }
+  };
   return {
-    async read(request) {
-      try {
-        const session = await lazy.get();
+    read: (request) =>
+      onSession(async (session, lazy) => {
         const { name } = request.table;
         // Described anew when its reading starts: columns may have changed since the last time.
         const table =
           (request.after === null ? undefined : known.get(name)) ??
           (await existing(session, options.database, name));
         known.set(name, table);
-        return await readChunk(session, options.database, table, request);
-      } catch (error) {
-        await lazy.reset();
-        throw asCarrickError(error, 'source');
-      }
+        const chunk = await readChunk(session, options.database, table, request);
+        if (chunk.cut) await lazy.reset();
+        return chunk;
+      }),
+    estimate: ({ name }) =>
+      onSession(async (session) => {
+        const [row] = await session.rows(
+          `EXPLAIN FORMAT = JSON SELECT 1 FROM ${quoteTable(name, options.database)}`,
+        );
+        const rows = EXPLAINED_ROWS.exec(row?.[0] ?? '')?.[1];
+        return rows === undefined ? null : Math.round(Number(rows));
+      }),
+    async [Symbol.asyncDispose]() {
+      for (const lazy of all) await lazy[Symbol.asyncDispose]();
     },
-    [Symbol.asyncDispose]: () => lazy[Symbol.asyncDispose](),
   };
 }
+
+/** MariaDB, MySQL with `explain_json_format_version` 1, and 2. */
+const EXPLAINED_ROWS = /"(?:rows|rows_examined_per_scan|estimated_rows)": ([\d.]+)/;
 
 async function existing(session: Session, database: string, name: string): Promise<MysqlTable> {
   const [table] = await describeTables(session, database, [name]);
@@ -46,7 +71,7 @@ async function existing(session: Session, database: string, name: string): Promi
   );
 }
 
-export async function readChunk(
+async function readChunk(
   session: Session,
   database: string,
   table: MysqlTable,
@@ -58,21 +83,26 @@ export async function readChunk(
   const from = `SELECT ${list} FROM ${quoteTable(table.name, database)}`;
   const keyOf = pick(request.table.columns, request.table.key);
   const decode = decoder(columns);
+  const { bytes = Number.POSITIVE_INFINITY } = request;
   if (request.keys !== undefined) {
     if (request.keys.length === 0) return { rows: [], next: null };
-    const rows = await session.rows(`${from} WHERE ${keyIn(key, request.keys)}`);
+    const named = `${from} WHERE ${keyIn(key, request.keys)}`;
+    const { rows, cut } = await session.rowsUpTo(named, bytes);
     // A collation finds more than the keys that were named: `A` for `a`.
     const wanted = new Set(request.keys.map(rowKey));
-    return { rows: rows.map(decode).filter((row) => wanted.has(rowKey(keyOf(row)))), next: null };
+    const found = rows.map(decode).filter((row) => wanted.has(rowKey(keyOf(row))));
+    return { rows: found, next: null, cut };
   }
   const after = request.after === null ? '' : `WHERE ${keyAfter(key, request.after)}`;
   const order = key.map(ordering).join(', ');
-  const rows = await session.rows(`${from} ${after} ORDER BY ${order} LIMIT ${request.limit}`);
+  const page = `${from} ${after} ORDER BY ${order} LIMIT ${request.limit}`;
+  const { rows, cut } = await session.rowsUpTo(page, bytes);
   const decoded = rows.map(decode);
   const last = decoded.at(-1);
   return {
     rows: decoded,
-    next: last === undefined || rows.length < request.limit ? null : keyOf(last),
+    next: last === undefined || (rows.length < request.limit && !cut) ? null : keyOf(last),
+    cut,
   };
 }
 

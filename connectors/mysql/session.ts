@@ -1,3 +1,4 @@
+import type { Connection as CallbackConnection } from 'mysql2';
 import mysql from 'mysql2/promise';
 import { connectionOf, type MysqlOptions } from './config.ts';
 
@@ -23,6 +24,11 @@ export interface Session extends AsyncDisposable {
   /** The connection broke while it was idle. */
   closed(): boolean;
   rows(sql: string, values?: readonly unknown[]): Promise<TextRow[]>;
+  /**
+   * The rows as they come, until their text has `bytes` characters: then (`cut`) the session has to
+   * be closed, because the server would send all of them.
+   */
+  rowsUpTo(sql: string, bytes: number): Promise<{ rows: TextRow[]; cut: boolean }>;
   run(sql: string, values?: readonly unknown[]): Promise<Written>;
 }
 
@@ -75,6 +81,7 @@ export async function openSession(options: MysqlOptions): Promise<Session> {
       keyStep: Number(keyStep),
       closed: () => closed,
       rows,
+      rowsUpTo: (sql, bytes) => rowsUpTo(connection, sql, bytes),
       run: async (sql, values) =>
         (await connection.query(statement(sql, values)))[0] as mysql.ResultSetHeader,
       [Symbol.asyncDispose]: async () => connection.destroy(),
@@ -83,6 +90,30 @@ export async function openSession(options: MysqlOptions): Promise<Session> {
     connection.destroy();
     throw error;
   }
+}
+
+/** `connection`: the one behind the promises, whose queries tell of each row. */
+function rowsUpTo(
+  { connection }: mysql.Connection & { connection?: CallbackConnection },
+  sql: string,
+  bytes: number,
+): Promise<{ rows: TextRow[]; cut: boolean }> {
+  const rows: TextRow[] = [];
+  let size = 0;
+  return new Promise((resolve, reject) => {
+    if (connection === undefined) throw new Error('mysql2 has no connection behind its promises');
+    connection
+      .query(statement(sql))
+      .on('result', (result) => {
+        if (size > bytes) return;
+        const row = result as unknown as TextRow;
+        rows.push(row);
+        for (const cell of row) size += cell?.length ?? 0;
+        if (size > bytes) resolve({ rows, cut: true });
+      })
+      .on('error', reject)
+      .on('end', () => resolve({ rows, cut: false }));
+  });
 }
 
 function statement(sql: string, values?: readonly unknown[]): mysql.QueryOptions {

@@ -93,6 +93,7 @@ export async function openSource(
       retentionLimitBytes: null,
     }),
     read: (request) => reader.read(request),
+    estimate: (table) => reader.estimate(table),
     [Symbol.asyncDispose]: async () => {
       await current?.shut();
       await reader[Symbol.asyncDispose]();

@@ -1,4 +1,5 @@
-import type { FieldDef, Pool } from 'pg';
+import type { FieldDef, Pool, QueryArrayConfig } from 'pg';
+import pg from 'pg';
 import type { Chunk, ChunkRequest } from '../../src/contract/source.ts';
 import { halt } from '../../src/errors.ts';
 import type { TableSpec } from '../../src/model/change.ts';
@@ -14,7 +15,7 @@ import { encode } from './types.ts';
 export function createReader(pool: Pool, types: Types): (request: ChunkRequest) => Promise<Chunk> {
   const keys = new Map<TableSpec, readonly PostgresColumn[]>();
 
-  return async ({ table, after, limit, keys: wanted }) => {
+  return async ({ table, after, limit, bytes = Number.POSITIVE_INFINITY, keys: wanted }) => {
     const key = keys.get(table) ?? (await keyColumns(pool, table));
     keys.set(table, key);
     const from = `from ${quotedTable(table.name)} as t`;
@@ -32,26 +33,68 @@ export function createReader(pool: Pool, types: Types): (request: ChunkRequest) 
       wanted === undefined
         ? values.map((value, i) => encode(key[i]!.kind, value as Value))
         : values;
-    const { rows, unseen } = await chunkRows(pool, types, text, parameters);
+    const { rows, unseen, cut } = await chunkRows(pool, types, { text, values: parameters, bytes });
     const last = rows.at(-1);
-    const ended = wanted !== undefined || rows.length < limit || last === undefined;
+    const ended = wanted !== undefined || (rows.length < limit && !cut) || last === undefined;
     const next = table.key.map((name) => last?.[table.columns.indexOf(name)] ?? null);
-    return { rows, next: ended ? null : next, unseen };
+    return { rows, next: ended ? null : next, unseen, cut };
   };
+}
+
+interface Asked {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  readonly bytes: number;
+}
+
+interface Answer {
+  readonly fields: readonly FieldDef[];
+  readonly rows: readonly TextRow[];
+  readonly cut: boolean;
+}
+
+/**
+ * The rows as they come, until their text has `bytes` characters: the rest is given up with the
+ * connection, because the server would send all of it.
+ */
+async function rowsUpTo(pool: Pool, { text, values, bytes }: Asked): Promise<Answer> {
+  const client = await pool.connect();
+  const asked: QueryArrayConfig = { text, values: [...values], rowMode: 'array' };
+  const query = client.query(new pg.Query<TextRow>(asked));
+  const rows: TextRow[] = [];
+  let fields: readonly FieldDef[] = [];
+  let size = 0;
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  query.on('row', (row: TextRow, result) => {
+    if (size > bytes) return;
+    fields = result?.fields ?? fields;
+    rows.push(row);
+    for (const cell of row) size += cell?.length ?? 0;
+    if (size > bytes) resolve(true);
+  });
+  query.on('end', (result) => {
+    fields = result.fields;
+    resolve(false);
+  });
+  query.on('error', reject);
+  try {
+    const cut = await promise;
+    client.release(cut);
+    return { fields, rows, cut };
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
 }
 
 async function chunkRows(
   pool: Pool,
   types: Types,
-  text: string,
-  values: readonly unknown[],
-): Promise<{ rows: Cell[][]; unseen: readonly string[] }> {
-  let result: { readonly fields: readonly FieldDef[]; readonly rows: readonly TextRow[] };
-  try {
-    result = await pool.query({ text, values: [...values], rowMode: 'array' });
-  } catch (error) {
+  asked: Asked,
+): Promise<{ rows: Cell[][]; unseen: readonly string[]; cut: boolean }> {
+  const result = await rowsUpTo(pool, asked).catch((error: unknown) => {
     throw describeError('source', error);
-  }
+  });
   const { found, unseen } = chunkAndUnseen(result.rows);
   const oids = result.fields.slice(0, -3).map(({ dataTypeID }) => dataTypeID);
   const unknown = oids.filter((oid) => types.get(oid) === undefined);
@@ -63,7 +106,15 @@ async function chunkRows(
       return cell === null || decode === null ? cell : decode(cell);
     }),
   );
-  return { rows, unseen };
+  return { rows, unseen, cut: result.cut };
+}
+
+/** What the planner expects of a table: it knows the size of the files even without statistics. */
+export async function estimateRows(pool: Pool, { name }: TableSpec): Promise<number | null> {
+  const text = `explain (format json) select from ${quotedTable(name)}`;
+  const { rows } = await pool.query({ text, rowMode: 'array' });
+  const [plan] = JSON.parse(String(rows[0]?.[0])) as { Plan?: { 'Plan Rows'?: number } }[];
+  return plan?.Plan?.['Plan Rows'] ?? null;
 }
 
 async function keyColumns(pool: Pool, table: TableSpec): Promise<PostgresColumn[]> {

@@ -9,7 +9,7 @@ import { readSlot } from './continuity.ts';
 import { describeTables, type PostgresTable } from './describe.ts';
 import { describeError } from './errors.ts';
 import { formatPosition, parsePosition } from './position.ts';
-import { createReader } from './read.ts';
+import { createReader, estimateRows } from './read.ts';
 import { CATALOG_PATH, sessionConfig } from './session.ts';
 import { Tail } from './tail.ts';
 
@@ -68,6 +68,7 @@ export function createSource(options: SourceOptions): Source {
         retentionLimitBytes: null,
       },
     read,
+    estimate: (table) => estimateRows(pool, table),
     async [Symbol.asyncDispose]() {
       await tail?.close();
     },

@@ -26,6 +26,8 @@ export interface Config {
   readonly apiToken: string | null;
   readonly logLevel: LogLevel;
   readonly sources: Sources;
+  /** See `openPace`. */
+  readonly loadShare: number;
 }
 
 export interface SystemConfig {
@@ -73,7 +75,7 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
     // What refers to a mapping that could not be read at all would be called wrong.
     return { ok: false, problems, rest: salvaged.includes(null) ? [] : whole };
   }
-  const { ledger, ledger_key, listen, instance, api_token, log_level } = checked.value;
+  const { ledger, ledger_key, listen, instance, api_token, log_level, snapshot } = checked.value;
   const colon = listen.lastIndexOf(':');
   const config: Config = {
     file: path,
@@ -92,6 +94,7 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
     apiToken: api_token ?? null,
     logLevel: log_level,
     sources: { file: path, patterns: checked.value.mappings, texts },
+    loadShare: snapshot.load_share,
   };
   return { ok: true, value: config };
 }

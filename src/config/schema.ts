@@ -56,6 +56,20 @@ export const configSchema = z.strictObject({
     .min(16, 'expected at least 16 characters')
     .optional()
     .describe('Bearer token of the operator API; needed where `listen` is not loopback'),
+  snapshot: z
+    .strictObject({
+      load_share: z
+        .number()
+        .min(0.01, 'expected 0.01 to 1')
+        .max(1, 'expected 0.01 to 1')
+        .default(1)
+        .describe(
+          'Share of the time that a system is kept busy with reading tables. At 0.25 Carrick ' +
+            'rests three seconds behind each second of it; below 1 it reads one at a time',
+        ),
+    })
+    .prefault({})
+    .describe('First loads and resyncs'),
   log_level: z.enum(logLevels).default('info'),
 });
 

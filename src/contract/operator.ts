@@ -159,8 +159,13 @@ export interface SystemStatus {
 
 export interface SnapshotStatus {
   readonly table: string;
+  /** Read so far by the first load or the resync that is going on; or by the last one. */
   readonly rows: number;
   readonly done: boolean;
+  /** About how many there are; null: unknown, or nothing is being read. */
+  readonly estimatedRows: number | null;
+  readonly rowsPerSecond: number | null;
+  readonly secondsLeft: number | null;
 }
 
 /** All that is known of one record. Values of `pii` fields are masked unless asked for. */

@@ -37,6 +37,8 @@ export interface Source extends AsyncDisposable {
   status(): SourceStatus;
   /** One keyset chunk, read in one statement and outside the log. See {@link ChunkRequest}. */
   read(request: ChunkRequest): Promise<Chunk>;
+  /** About how many rows a table has, from the server's statistics; null: it cannot say. */
+  estimate(table: TableSpec): Promise<number | null>;
 }
 
 export interface SourceStatus {
@@ -57,6 +59,8 @@ export interface ChunkRequest {
   readonly table: TableSpec;
   readonly after: readonly Value[] | null;
   readonly limit: number;
+  /** Stops behind the row with which the cells' text has so many characters: memory is bounded. */
+  readonly bytes?: number;
   readonly keys?: readonly (readonly Value[])[];
 }
 
@@ -65,6 +69,8 @@ export interface Chunk {
   readonly rows: readonly (readonly Cell[])[];
   /** Key of the last row, null when the table ended here. */
   readonly next: readonly Value[] | null;
+  /** `bytes` was reached: rows that were asked for may be there and are not among these. */
+  readonly cut?: boolean;
   /**
    * Transactions (`Transaction.visibility`) that the reading could not see yet. Where a commit gets
    * into the log before others can see it (PostgreSQL, longest with synchronous replicas), a chunk

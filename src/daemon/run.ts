@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../capture/pace.ts';
 import type { Daemon } from '../contract/controls.ts';
 import type { Decisions } from '../decide/decisions.ts';
 import { halt } from '../errors.ts';
@@ -123,8 +125,9 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   using _clocks = watchClocks(parts, reporter);
   await using _open = gate.open(daemonOver(house, parts, decisions, readers.read));
   const participants = participantsOf(parts, entities);
-  const { instance } = parts.config;
-  await runPipeline({ instance, participants, decisions, report: reporter }, stop);
+  const { instance, loadShare: share } = parts.config;
+  const loading = { share, clock: CLOCK };
+  await runPipeline({ instance, participants, decisions, report: reporter, loading }, stop);
 }
 
 function daemonOver(
@@ -149,6 +152,12 @@ function daemonOver(
     }),
   };
 }
+
+/** Nobody waits for a sleeper at the end. */
+const CLOCK: Clock = {
+  now: () => performance.now() / 1000,
+  sleep: (seconds) => sleep(seconds * 1000, undefined, { ref: false }),
+};
 
 const CLOCK_SECONDS = 60;
 

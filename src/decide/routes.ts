@@ -61,6 +61,21 @@ function pickOf(wanted: readonly string[], given: readonly string[]): number[] |
   return same ? null : wanted.map((name) => given.indexOf(name));
 }
 
+/** The tables before `table` to whose rows its rows refer: their links are needed first. */
+export function parentTables(
+  table: TableSpec,
+  { tables, routes }: Pick<SystemRoutes, 'routes'> & { readonly tables: readonly TableSpec[] },
+): TableSpec[] {
+  const refs = new Set(
+    (routes.get(table) ?? []).flatMap(({ entity, lens }) =>
+      entity.fields.map(({ ref }, f) => (lens.reads[f] ? ref : null)),
+    ),
+  );
+  return tables
+    .slice(0, tables.indexOf(table))
+    .filter((other) => routes.get(other)?.some(({ entity }) => refs.has(entity.name)));
+}
+
 /** Entities in the order of their references; a circle is left in the order of the files. */
 export function parentsFirst(entities: readonly Entity[]): Entity[] {
   const byName = new Map(entities.map((entity) => [entity.name, entity]));

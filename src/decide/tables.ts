@@ -5,7 +5,7 @@ import {
   resyncOf,
   type Sweep,
 } from '../capture/progress.ts';
-import type { KnownRows } from '../capture/snapshot.ts';
+import type { KnownRows } from '../capture/reader.ts';
 import type { Parked, ParkedHold, SourceState } from '../contract/ledger.ts';
 import type { Resync } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';

@@ -1,6 +1,7 @@
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
-type FieldType = 'string' | 'number';
+/** With `?`: left out where it is not known. */
+type FieldType = 'string' | 'number' | 'number?';
 
 export interface Event {
   readonly level: Level;
@@ -154,7 +155,14 @@ export const EVENTS = {
   'snapshot.progress': {
     level: 'info',
     message: 'snapshot goes on',
-    fields: { system: 'string', table: 'string', rows: 'number' },
+    fields: {
+      system: 'string',
+      table: 'string',
+      rows: 'number',
+      estimatedRows: 'number?',
+      rowsPerSecond: 'number?',
+      secondsLeft: 'number?',
+    },
   },
   'snapshot.done': {
     level: 'info',
@@ -204,5 +212,7 @@ export type Events = typeof EVENTS;
 export type FieldsOf<N extends keyof Events> = {
   readonly [F in keyof Events[N]['fields']]: Events[N]['fields'][F] extends 'number'
     ? number
-    : string;
+    : Events[N]['fields'][F] extends 'number?'
+      ? number | undefined
+      : string;
 };

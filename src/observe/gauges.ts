@@ -1,5 +1,6 @@
 import type { Ledger } from '../contract/ledger.ts';
 import type { SystemStatus } from '../contract/operator.ts';
+import { secondsLeft } from './loading.ts';
 import type { SetGauge } from './metrics.ts';
 import type { SystemNews } from './reporter.ts';
 import { parseSnapshot } from './snapshots.ts';
@@ -35,6 +36,14 @@ export async function collectGauges(
     for (const [table, progress] of Object.entries(snapshots)) {
       set('carrick_snapshot_done', { system, table }, parseSnapshot(progress).loaded ? 1 : 0);
     }
+    for (const [table, loading] of one.loading) {
+      const left = secondsLeft(loading);
+      set('carrick_snapshot_read_rows', { system, table }, loading.rows);
+      if (loading.estimatedRows !== null) {
+        set('carrick_snapshot_estimated_rows', { system, table }, loading.estimatedRows);
+      }
+      if (left !== null) set('carrick_snapshot_left_seconds', { system, table }, left);
+    }
   }
   for (const [reason, count] of Object.entries(counts.parked)) {
     set('carrick_parked_items', { reason }, count);
@@ -49,6 +58,11 @@ export async function collectGauges(
     set('carrick_paused_seconds', labels, age(since));
   }
   set('carrick_ledger_bytes', {}, ledgerBytes);
+}
+
+function progressOf(text: string): { rows: number; done: boolean } {
+  const { rows, done } = parseSnapshot(text);
+  return { rows, done };
 }
 
 const up = (state: string, good: readonly string[]): number => (good.includes(state) ? 1 : 0);
@@ -77,8 +91,14 @@ export async function systemStatus(
     outboxOldestSeconds: oldest === null ? null : age(oldest),
     trouble: one?.trouble ?? null,
     snapshots: Object.entries(state?.snapshots ?? {}).map(([table, text]) => {
-      const { rows, done } = parseSnapshot(text);
-      return { table, rows, done };
+      const loading = one?.loading.get(table);
+      return {
+        table,
+        ...progressOf(text),
+        estimatedRows: loading?.estimatedRows ?? null,
+        rowsPerSecond: loading?.rowsPerSecond ?? null,
+        secondsLeft: loading === undefined ? null : secondsLeft(loading),
+      };
     }),
   };
 }

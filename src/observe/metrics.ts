@@ -125,6 +125,21 @@ export const METRICS = {
     help: 'Rows read by snapshots.',
     labels: ['system', 'entity'],
   },
+  carrick_snapshot_estimated_rows: {
+    kind: 'gauge',
+    help: 'Rows of a table that is being read, by the statistics of its server.',
+    labels: ['system', 'table'],
+  },
+  carrick_snapshot_read_rows: {
+    kind: 'gauge',
+    help: 'Rows of it that were read by now.',
+    labels: ['system', 'table'],
+  },
+  carrick_snapshot_left_seconds: {
+    kind: 'gauge',
+    help: 'Time until it is read, at the rate of the last half minute.',
+    labels: ['system', 'table'],
+  },
   carrick_snapshot_done: {
     kind: 'gauge',
     help: '1 when the first load of the table is complete.',

@@ -24,7 +24,7 @@ export interface Report {
     batch: SourceBatch,
     units: readonly UnitRows[],
     decided: DecidedRows,
-    chunk: ChunkRows | null,
+    chunks: readonly ChunkRows[],
   ): void;
   /** The first load of the system is complete. */
   loaded(system: string): void;
@@ -69,5 +69,7 @@ export interface ChunkRows {
   readonly table: { readonly name: string };
   readonly rows: readonly unknown[];
   readonly rowsSoFar: number;
+  /** About how many there are; null: unknown. */
+  readonly estimate: number | null;
   readonly done: boolean;
 }

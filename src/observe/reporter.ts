@@ -4,10 +4,11 @@ import type { Source } from '../contract/source.ts';
 import type { Position } from '../model/position.ts';
 import type { Micros } from '../model/value.ts';
 import type { Vital } from './health.ts';
+import { advance, type Loading, secondsLeft } from './loading.ts';
 import type { Log } from './log.ts';
 import { maskKey } from './mask.ts';
 import { type Metrics, policyKind } from './metrics.ts';
-import type { DecidedRows, Report, TargetNews } from './report.ts';
+import type { ChunkRows, DecidedRows, Report, TargetNews } from './report.ts';
 import { troubleOf } from './trouble.ts';
 
 /** What is known of one system's loops, from memory alone. */
@@ -22,6 +23,10 @@ export interface SystemNews {
   sourceMovedAt: number;
   targetMovedAt: number;
   live: Source | null;
+  /** Tables that are being read, by name. */
+  readonly loading: Map<string, Loading>;
+  /** When the log last told of them, in seconds. */
+  readonly told: Map<string, number>;
 }
 
 export interface Reporter extends Report {
@@ -82,17 +87,13 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
       one.live = source;
       log.event('source.following', { system, position });
     },
-    decided(system, batch, units, decided, chunk) {
+    decided(system, batch, units, decided, chunks) {
       const one = of(system);
       one.position = batch.position;
       const last = batch.transactions.at(-1);
       one.lagSeconds = last === undefined ? 0 : Math.max(0, seconds(last.committedAt));
-      if (chunk !== null) {
-        const { table, rows, rowsSoFar, done } = chunk;
-        countChunk(metrics, system, units, rows.length);
-        const told = { system, table: table.name, rows: rowsSoFar };
-        log.event(done ? 'snapshot.done' : 'snapshot.progress', told);
-      }
+      if (chunks.length > 0) countChunks(metrics, system, units);
+      for (const chunk of chunks) tellChunk(log, system, one, chunk);
       if (one.source === 'retrying') one.source = 'following';
       countCaptured(metrics, system, units);
       metrics.add('carrick_echoes_total', { system }, decided.echoes);
@@ -116,6 +117,8 @@ const unheard = (): SystemNews => ({
   sourceMovedAt: Date.now(),
   targetMovedAt: Date.now(),
   live: null,
+  loading: new Map(),
+  told: new Map(),
 });
 
 function vital(system: string, one: SystemNews): Vital {
@@ -149,11 +152,53 @@ function countCaptured(metrics: Metrics, system: string, units: Units): void {
   }
 }
 
-function countChunk(metrics: Metrics, system: string, units: Units, rows: number): void {
-  const chunk = units.find((unit) => unit.origin === 'reading');
-  for (const entity of new Set(chunk?.events.map((event) => event.entity.name))) {
-    metrics.add('carrick_snapshot_rows_total', { system, entity }, rows);
+function countChunks(metrics: Metrics, system: string, units: Units): void {
+  const read = units.filter((unit) => unit.origin === 'reading').flatMap(({ events }) => events);
+  const rows = read.filter(({ cells }) => cells !== null);
+  for (const [entity, { length }] of Map.groupBy(rows, (event) => event.entity.name)) {
+    metrics.add('carrick_snapshot_rows_total', { system, entity }, length);
   }
+}
+
+/** A line for each chunk would be a flood; one for each table and these seconds is not. */
+const TELL_SECONDS = 10;
+
+function tellChunk(
+  log: Log,
+  system: string,
+  { loading, told }: SystemNews,
+  chunk: ChunkRows,
+): void {
+  const { rowsSoFar: rows, estimate, done } = chunk;
+  const table = chunk.table.name;
+  const at = performance.now() / 1000;
+  const now = advance(loading.get(table), { rows, estimate, at });
+  if (done) {
+    loading.delete(table);
+    told.delete(table);
+    log.event('snapshot.done', { system, table, rows });
+    return;
+  }
+  loading.set(table, now);
+  const last = told.get(table);
+  if (last === undefined) {
+    log.event('snapshot.started', { system, table });
+    told.set(table, at);
+  }
+  if (last === undefined || at - last < TELL_SECONDS) return;
+  told.set(table, at);
+  log.event('snapshot.progress', { system, table, ...progressOf(now) });
+}
+
+/** In whole numbers: more would be no truer. */
+function progressOf(now: Loading) {
+  const whole = (n: number | null) => (n === null ? undefined : Math.round(n));
+  return {
+    rows: now.rows,
+    estimatedRows: whole(now.estimatedRows),
+    rowsPerSecond: whole(now.rowsPerSecond),
+    secondsLeft: whole(secondsLeft(now)),
+  };
 }
 
 function tellDecided(

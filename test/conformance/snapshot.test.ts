@@ -64,6 +64,9 @@ async function load({ it, source, applier, ...parts }: Loading): Promise<Known> 
     source,
     applier: async () => applier,
     firstFence: 1,
+    parents: () => [],
+    loadShare: 1,
+    clock: { now: () => performance.now() / 1000, sleep: async () => {} },
   });
   for await (const batch of source.tail(parts.start)) {
     for (const transaction of batch.transactions) {
@@ -71,8 +74,8 @@ async function load({ it, source, applier, ...parts }: Loading): Promise<Known> 
       const chunk = snapshot.after(transaction);
       if (chunk !== null) {
         take(known, chunk);
-        progress = snapshot.progressWith(chunk, []);
-        snapshot.committed(chunk);
+        progress = snapshot.progressWith([chunk], []);
+        snapshot.committed([chunk]);
       }
       await parts.seen(transaction, loaded());
       if (parts.until(transaction)) return known;

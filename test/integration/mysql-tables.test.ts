@@ -258,7 +258,7 @@ describe('chunks', () => {
     }
     const keys = [['A'], ['B'], ['nowhere']];
     const named = await reader.read({ table: words, after: null, limit: 9, keys });
-    expect(named).toEqual({ rows: [['B']], next: null });
+    expect(named).toEqual({ rows: [['B']], next: null, cut: false });
   });
 
   test('use the index of a composite key', async () => {

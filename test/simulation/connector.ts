@@ -92,6 +92,7 @@ export function openSource(connection: Connection, tables: readonly TableSpec[])
       retentionLimitBytes: null,
     }),
     read: (request) => call('read', () => readChunk(connection, request)),
+    estimate: async () => null,
     async [Symbol.asyncDispose]() {
       connection.closed(line);
     },

@@ -61,6 +61,17 @@ export async function boot(world: World): Promise<void> {
     participants: scenario.setup.systems.map((system) => participant(world, system)),
     decisions,
     report: reportTo(world),
+    loading: {
+      share: scenario.setup.loadShare ?? 1,
+      clock: {
+        now: () => world.scheduler.now() / 1000,
+        sleep: (seconds) => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          world.scheduler.timer(seconds * 1000, resolve);
+          return promise;
+        },
+      },
+    },
   };
   world.running = true;
   const { stop } = world;

@@ -15,6 +15,8 @@ export interface Setup {
   readonly softDelete: boolean;
   readonly tolerance: string;
   readonly matchEmail: boolean;
+  /** See `openPace`; kept seeds of before there was one have 1. */
+  readonly loadShare?: number;
 }
 
 export type Trigger = 'upper' | 'round' | 'fill' | 'fight';
@@ -60,5 +62,6 @@ export function drawSetup(random: Random): Setup {
     softDelete: random.chance(0.5),
     tolerance: random.pick(['0s', '10ms', '1s']),
     matchEmail: random.chance(0.3),
+    loadShare: triggers.includes('round') ? 1 : 0.5,
   };
 }

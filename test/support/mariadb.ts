@@ -18,6 +18,8 @@ export interface MariadbOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** True: commits reach the disk, as in production. False survives a kill, not a power loss. */
   readonly durable?: boolean;
+  /** Keeps its data here, for another start; by default it is gone at the end. */
+  readonly folder?: string;
 }
 
 /**
@@ -37,8 +39,10 @@ export async function privateMariadb(base: string, options: MariadbOptions): Pro
   if (!mariadbIsInstalled(base)) {
     throw new Error('MariaDB is not installed: call ensureServers() first');
   }
-  const folder = await copyOfTemplate(templateName(base), (target) => initialise(base, target));
-  return privateServer(engine(base, options, randomInt(1, 2 ** 31)), folder);
+  const build = (target: string) => initialise(base, target);
+  const folder = await copyOfTemplate(templateName(base), build, options.folder);
+  const kept = options.folder !== undefined;
+  return privateServer(engine(base, options, randomInt(1, 2 ** 31)), folder, kept);
 }
 
 /** Builds the template ahead, so that the first test does not pay for it. */

@@ -20,6 +20,8 @@ export interface PostgresOptions {
   readonly durable?: boolean;
   /** True: a cluster that has nothing in common with others, not even a template. */
   readonly stranger?: boolean;
+  /** Keeps its data here, for another start; by default it is gone at the end. */
+  readonly folder?: string;
 }
 
 /** A PostgreSQL with `wal_level=logical`, on TCP and on a socket in the parent of `dataDir`. */
@@ -34,8 +36,9 @@ export async function privatePostgres(options: PostgresOptions): Promise<TestSer
   const bin = options.bin ?? installedPostgres();
   if (bin === undefined) throw new Error('PostgreSQL is not installed: call ensureServers() first');
   const name = `${templateName(bin)}${options.stranger ? 's' : ''}`;
-  const folder = await copyOfTemplate(name, (target) => initialise(bin, target));
-  return privateServer(engine(bin, options), folder);
+  const build = (target: string) => initialise(bin, target);
+  const folder = await copyOfTemplate(name, build, options.folder);
+  return privateServer(engine(bin, options), folder, options.folder !== undefined);
 }
 
 /**

@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { chmod, chown, mkdtemp } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +47,12 @@ export function removeFolder(folder: string): void {
 export async function scratchFolder(name: string): Promise<string> {
   const run = runFolder();
   await chmod(run, 0o755);
-  const folder = await mkdtemp(join(run, `${name}-`));
+  return ownFolder(await mkdtemp(join(run, `${name}-`)));
+}
+
+/** Makes the folder where there is none, and gives it to the account that servers run as. */
+export async function ownFolder(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
   const owner = account();
   if (owner !== undefined) await chown(folder, owner.uid, owner.gid);
   return folder;

@@ -47,8 +47,15 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 15;
 
-/** Starts a server on a ready data folder `folder/data`; the folder is removed when disposed. */
-export async function privateServer(engine: Engine, folder: string): Promise<TestServer> {
+/**
+ * Starts a server on a ready data folder `folder/data`. When disposed the folder is removed, or,
+ * where it is to be kept, the server is stopped cleanly.
+ */
+export async function privateServer(
+  engine: Engine,
+  folder: string,
+  kept = false,
+): Promise<TestServer> {
   let port = await freePort();
   let child = await launch(engine, folder, port);
   for (let attempt = 1; child === undefined; attempt++) {
@@ -83,9 +90,9 @@ export async function privateServer(engine: Engine, folder: string): Promise<Tes
     },
     async [Symbol.asyncDispose]() {
       if (child !== undefined) child.kill('SIGCONT');
-      await server.stop('immediate');
+      await server.stop(kept ? 'clean' : 'immediate');
       await engine.release?.(folder);
-      removeFolder(folder);
+      if (!kept) removeFolder(folder);
     },
   };
   return server;

@@ -136,8 +136,22 @@ const status: Status = {
       outboxOldestSeconds: null,
       trouble: null,
       snapshots: [
-        { table: 'public.accounts', rows: 12_000, done: false },
-        { table: 'public.products', rows: 3, done: true },
+        {
+          table: 'public.accounts',
+          rows: 12_000,
+          done: false,
+          estimatedRows: 40_000,
+          rowsPerSecond: 700,
+          secondsLeft: 40,
+        },
+        {
+          table: 'public.products',
+          rows: 3,
+          done: true,
+          estimatedRows: null,
+          rowsPerSecond: null,
+          secondsLeft: null,
+        },
       ],
     },
     {

@@ -72,6 +72,7 @@ ledger: sqlite:./carrick.db
     instance: 'main',
     apiToken: null,
     logLevel: 'info',
+    loadShare: 1,
   });
   expect(digestNow(sources)).toBe(digestOf(sources.texts));
   expect([...sources.texts.keys()].map((path) => basename(path)).sort()).toEqual([

@@ -1,12 +1,8 @@
 /** A resync between the marks of a log, step by step: what is asked for, and what is found gone. */
 import { describe, expect, test } from 'vitest';
 import { isFirstLoad, isLoaded, parseProgress, resyncOf } from '../../src/capture/progress.ts';
-import {
-  type KnownRows,
-  openSnapshot,
-  type Snapshot,
-  type SnapshotChunk,
-} from '../../src/capture/snapshot.ts';
+import type { KnownRows } from '../../src/capture/reader.ts';
+import { openSnapshot, type Snapshot, type SnapshotChunk } from '../../src/capture/snapshot.ts';
 import type { ChunkRequest } from '../../src/contract/source.ts';
 import type { Change, Transaction } from '../../src/model/change.ts';
 import type { Value } from '../../src/model/value.ts';
@@ -42,6 +38,7 @@ function world(keys: readonly string[], links: readonly string[]) {
       },
       instance: 'main',
       source: {
+        estimate: async () => null,
         async read(request) {
           asked.push(request);
           const found = [...rows].sort();
@@ -58,6 +55,9 @@ function world(keys: readonly string[], links: readonly string[]) {
       },
       applier: async () => ({ fence: async (batch) => void log.push(transaction([], batch)) }),
       firstFence: 1,
+      parents: () => [],
+      loadShare: 1,
+      clock: { now: () => 0, sleep: async () => {} },
     });
   return {
     asked,
@@ -84,8 +84,8 @@ function world(keys: readonly string[], links: readonly string[]) {
       between();
       let chunk: SnapshotChunk | null = null;
       for (const one of [low, ...log, high]) chunk = snapshot.after(one as Transaction) ?? chunk;
-      if (chunk !== null) progress = snapshot.progressWith(chunk, []) as Record<string, string>;
-      snapshot.committed(chunk);
+      if (chunk !== null) progress = snapshot.progressWith([chunk], []) as Record<string, string>;
+      snapshot.committed(chunk === null ? [] : [chunk]);
       return chunk;
     },
   };
