@@ -20,6 +20,8 @@ export interface Config {
     /** 32 bytes each: the first seals personal values, the others are old ones. */
     readonly keys: readonly Buffer[];
   };
+  /** Null: none is given. */
+  readonly hashKey: Buffer | null;
   readonly listen: { readonly host: string; readonly port: number };
   readonly instance: string;
   /** The bearer token of the operator API; null: none, then only loopback may call. */
@@ -75,7 +77,8 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
     // What refers to a mapping that could not be read at all would be called wrong.
     return { ok: false, problems, rest: salvaged.includes(null) ? [] : whole };
   }
-  const { ledger, ledger_key, listen, instance, api_token, log_level, snapshot } = checked.value;
+  const { ledger, ledger_key, hash_key, listen, instance, api_token, log_level, snapshot } =
+    checked.value;
   const colon = listen.lastIndexOf(':');
   const config: Config = {
     file: path,
@@ -86,6 +89,7 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
       path: resolve(dirname(path), ledger.slice('sqlite:'.length)),
       keys: [ledger_key ?? []].flat().map((key) => Buffer.from(key, 'base64')),
     },
+    hashKey: hash_key === undefined ? null : Buffer.from(hash_key, 'base64'),
     listen: {
       host: listen.slice(0, colon).replace(/^\[|\]$/g, ''),
       port: Number(listen.slice(colon + 1)),

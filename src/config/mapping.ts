@@ -10,6 +10,10 @@ const constant = z.union([z.string(), z.number(), z.boolean()]);
 const nullable = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const fieldName = z.string().regex(FIELD_NAME, NAME_RULE);
 const amount = z.union([z.number(), z.string().regex(/^\d+(\.\d+)?$/)]);
+const characters = z.union([
+  z.int().min(0).max(100),
+  z.string().regex(/^\d{1,2}$/, 'expected a number of characters'),
+]);
 const oneOrMore = z.union([z.string(), z.array(z.string()).min(1)]);
 
 const fieldSchema = z.strictObject({
@@ -48,6 +52,14 @@ const systemFieldSchema = z.strictObject({
   get: z.string().optional().describe('CEL over the columns'),
   set: z.record(z.string(), z.string()).optional().describe('Column: CEL over the fields'),
   direction: z.enum(directions).optional(),
+  privacy: z
+    .union([
+      z.enum(['hash', 'drop']),
+      z.strictObject({ mask: characters.describe('How many of the last characters stay') }),
+      z.strictObject({ redact: z.string().describe('The text in place of every value') }),
+    ])
+    .optional()
+    .describe('What is written in place of the value, which is then never read back'),
 });
 
 const deleteSchema = z.union([

@@ -5,7 +5,7 @@ export const NAME = /^[a-z][a-z0-9_]{0,39}$/;
 
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
-const ledgerKey = z
+const secretKey = z
   .string()
   .regex(
     /^[A-Za-z0-9+/]{43}=$/,
@@ -35,12 +35,15 @@ export const configSchema = z.strictObject({
     .regex(/^sqlite:.+/, 'expected sqlite:PATH')
     .describe('sqlite:PATH, relative to this file'),
   ledger_key: z
-    .union([ledgerKey, z.array(ledgerKey).min(1)])
+    .union([secretKey, z.array(secretKey).min(1)])
     .optional()
     .describe(
       'Seals personal values in the ledger; needed where a mapping marks fields `pii`. 32 random ' +
         'bytes in base64. A list: the first seals, the others are old ones, read until then',
     ),
+  hash_key: secretKey
+    .optional()
+    .describe('Hashes values that a mapping sends with `privacy: hash`: another key, other hashes'),
   listen: z
     .string()
     .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'expected HOST:PORT')

@@ -56,7 +56,7 @@ export function compile(
 ): readonly Entity[] {
   const order = (entity: string, names: readonly string[]): readonly string[] =>
     ordinals?.get(entity) ?? names;
-  const compiled = compileEntities(config.mappings, order, schemas);
+  const compiled = compileEntities(config.mappings, order, schemas, config.hashKey);
   if (!compiled.ok) throw new ConfigProblems(compiled.problems);
   return compiled.value;
 }

@@ -6,6 +6,7 @@ import { contractField, type FieldPlan, planFields } from './fields.ts';
 import { compileLens } from './lens.ts';
 import type { Mapping, MappingValue } from './mapping.ts';
 import { compilePolicies, ordinalOf } from './policy.ts';
+import type { HashKey } from './privacy.ts';
 import { checkReferences } from './references.ts';
 import type { Report } from './report.ts';
 import type { Schemas } from './schemas.ts';
@@ -26,6 +27,7 @@ export function compileEntities<P>(
   mappings: readonly Mapping<P>[],
   ordinals: Ordinals,
   schemas?: Schemas,
+  hashKey?: HashKey,
 ): CompiledEntities<P> {
   const problems: P[] = [];
   const names = mappings.map(({ value }) => value.entity);
@@ -41,6 +43,7 @@ export function compileEntities<P>(
     return compileEntity(mapping, ordinals(entity, Object.keys(mapping.value.fields)), {
       names,
       schemas,
+      hashKey,
       report,
     });
   });
@@ -53,13 +56,14 @@ export function compileEntities<P>(
 interface Surroundings {
   readonly names: readonly string[];
   readonly schemas: Schemas | undefined;
+  readonly hashKey: HashKey;
   readonly report: Report;
 }
 
 function compileEntity(
   mapping: Mapping<unknown>,
   order: readonly string[],
-  { names, schemas, report }: Surroundings,
+  { names, schemas, hashKey, report }: Surroundings,
 ): Entity {
   const { value } = mapping;
   const fields = planFields(mapping, order, names, report);
@@ -70,7 +74,10 @@ function compileEntity(
   for (const [system, part] of Object.entries(value.systems)) {
     const schema = describedTable(system, part.table, schemas, report);
     if (schema === undefined) continue;
-    lenses.set(system, compileLens({ system, value: part, fields, match, schema, report }));
+    lenses.set(
+      system,
+      compileLens({ system, value: part, fields, match, schema, hashKey, report }),
+    );
   }
   everyFieldSomewhere(fields, value, report);
   const told = new Map(

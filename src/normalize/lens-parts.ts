@@ -13,6 +13,7 @@ import { plainType } from './field-type.ts';
 import type { FieldPlan } from './fields.ts';
 import type { SystemFieldValue, SystemValue } from './mapping.ts';
 import { plainConversion } from './plain.ts';
+import { type HashKey, privacyConversion } from './privacy.ts';
 import type { Path, Report } from './report.ts';
 
 /** A field that is one column; `read` or `write` is null where the direction leaves it out. */
@@ -50,6 +51,7 @@ export interface Place {
   readonly columns: Columns;
   /** Whether the table's columns are known. */
   readonly described: boolean;
+  readonly hashKey: HashKey;
   readonly path: Path;
   readonly report: Report;
 }
@@ -105,7 +107,7 @@ function formFits(spec: SystemFieldValue, path: Path, report: Report): boolean {
     return false;
   }
   if (column === undefined) {
-    for (const key of ['clean', 'values', 'zone'] as const) {
+    for (const key of ['clean', 'values', 'zone', 'privacy'] as const) {
       if (spec[key] === undefined) continue;
       report([...path, key], `"${key}" goes with "column"; use functions in "get"`, { key: true });
       return false;
@@ -128,10 +130,17 @@ function plainPart(
   field: number,
   path: Path,
   at: Path,
-  { fields, columns, report }: Place,
+  { fields, columns, hashKey, report }: Place,
 ): PlainPart | null {
-  const direction = spec.direction ?? 'both';
+  const { privacy } = spec;
+  const direction = spec.direction ?? (privacy === undefined ? 'both' : 'out');
   const column = columns.use(name, at, direction !== 'in');
+  if (privacy !== undefined) {
+    const about = { key: hashKey, path, report };
+    const type = columns.typeOf(column);
+    const write = privacyConversion({ ...spec, privacy }, type, fields[field]!, about);
+    return write === null ? null : { field, column, read: null, write, exact: false };
+  }
   const converted = plainConversion(spec, columns.typeOf(column), fields[field]!, path, report);
   if (converted === null) return null;
   const { type } = fields[field]!;

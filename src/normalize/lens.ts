@@ -7,6 +7,7 @@ import { columnsOf } from './columns.ts';
 import type { FieldPlan } from './fields.ts';
 import { compileParts, type Parts, type Place } from './lens-parts.ts';
 import type { SystemValue } from './mapping.ts';
+import type { HashKey } from './privacy.ts';
 import type { Report } from './report.ts';
 import { compileRowRules, type RowRules } from './row-rules.ts';
 
@@ -17,14 +18,16 @@ export interface LensInput {
   readonly match: readonly (readonly number[])[];
   /** Null when the system has not been asked: columns are then not checked. */
   readonly schema: TableSchema | null;
+  readonly hashKey: HashKey;
   readonly report: Report;
 }
 
 /** Compiles one system's part of a mapping; mistakes go to `report`, and the lens is then void. */
-export function compileLens({ system, value, fields, match, schema, report }: LensInput): Lens {
+export function compileLens(input: LensInput): Lens {
+  const { system, value, fields, match, schema, hashKey, report } = input;
   const columns = columnsOf(schema, report);
   const path = ['systems', system];
-  const place: Place = { fields, columns, described: schema !== null, path, report };
+  const place: Place = { fields, columns, described: schema !== null, hashKey, path, report };
   const key = typeof value.key === 'string' ? [value.key] : value.key;
   for (const [index, name] of key.entries()) {
     columns.use(name, [...path, 'key', ...(typeof value.key === 'string' ? [] : [index])], false);

@@ -80,7 +80,15 @@ export interface SystemFieldValue {
   readonly get?: string | undefined;
   readonly set?: Readonly<Record<string, string>> | undefined;
   readonly direction?: 'in' | 'out' | 'both' | undefined;
+  readonly privacy?: PrivacyValue | undefined;
 }
+
+/** What is written in place of the value; see `privacy.ts`. */
+export type PrivacyValue =
+  | 'hash'
+  | 'drop'
+  | { readonly mask: string | number }
+  | { readonly redact: string };
 
 export type PolicyWord =
   | 'last_writer'

@@ -18,6 +18,10 @@ fields:
   note: string
   total: decimal(12,2)
   tags: set
+  hashed: {type: string, pii: true}
+  masked: {type: string, pii: true}
+  redacted: {type: string, pii: true}
+  dropped: {type: string, pii: true}
 systems:
   a:
     table: t
@@ -34,6 +38,10 @@ systems:
       note: {column: note, direction: out}
       total: {column: total, direction: in}
       tags: tags
+      hashed: {column: hash, privacy: hash}
+      masked: {column: mask, privacy: {mask: 3}}
+      redacted: {column: redact, privacy: {redact: withheld}}
+      dropped: {column: drop, privacy: drop}
     written_at: {column: changed, zone: Europe/Berlin}
 `;
 
@@ -54,6 +62,10 @@ const schemas = new Map([
         note: 'string',
         total: 'decimal numeric',
         tags: 'set',
+        hash: 'string',
+        mask: 'string',
+        redact: 'string',
+        drop: 'string',
         kind: 'string',
         changed: 'datetime',
       }),
@@ -95,6 +107,10 @@ const byColumn: Readonly<Record<string, fc.Arbitrary<Value>>> = {
   note: nullable(text),
   total: nullable(fc.constantFrom('1', '2.5', '-0.00')),
   tags: nullable(fc.uniqueArray(text).map((items) => JSON.stringify(items.sort()))),
+  hash: nullable(text),
+  mask: nullable(text),
+  redact: nullable(text),
+  drop: nullable(text),
   kind: nullable(fc.constantFrom('x', 'y')),
   changed: nullable(datetime),
 };
@@ -178,6 +194,53 @@ test('a column that nobody holds leaves its fields out, and tells nothing false'
       for (const [field, value] of read.values.entries()) {
         if (value !== undefined) expect(value).toBe(whole.values[field]);
       }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+/** Ordinals of the fields that are changed for privacy. */
+const [HASHED, MASKED, REDACTED, DROPPED] = [10, 11, 12, 13] as const;
+
+test('what is changed for privacy is never read, whatever stands in its column', () => {
+  rows((cells) => {
+    const read = lens.read(cells, () => undefined);
+    if (read.kind !== 'row') return;
+    for (const f of [HASHED, MASKED, REDACTED, DROPPED]) expect(read.values[f]).toBeUndefined();
+    // So that a write can say what it found there.
+    for (const name of ['hash', 'mask', 'redact', 'drop']) {
+      expect(read.raw?.[name]).toBe(cells[columns.indexOf(name)]);
+    }
+  });
+  expect(lens.reads.slice(HASHED)).toEqual([false, false, false, false]);
+  expect(lens.writes.slice(HASHED)).toEqual([true, true, true, true]);
+});
+
+test('what is written for privacy is always the same, and tells no more than it is to tell', () => {
+  const cellOf = (f: number, name: string, value: Value): Cell => {
+    const values: Cell[] = new Array(14).fill(undefined);
+    values[f] = value;
+    return lens.write(values)[columns.indexOf(name)];
+  };
+  fc.assert(
+    fc.property(nullable(text), nullable(text), (a, b) => {
+      for (const [f, name] of [
+        [HASHED, 'hash'],
+        [MASKED, 'mask'],
+        [REDACTED, 'redact'],
+        [DROPPED, 'drop'],
+      ] as const) {
+        expect(cellOf(f, name, a)).toBe(cellOf(f, name, a));
+        expect(cellOf(f, name, null)).toBeNull();
+      }
+      expect(cellOf(HASHED, 'hash', a) === cellOf(HASHED, 'hash', b)).toBe(a === b);
+      if (a === null) return;
+      expect(cellOf(HASHED, 'hash', a)).toMatch(/^[0-9a-f]{64}$/);
+      const characters = [...a];
+      const shown = characters.length < 6 ? '' : characters.slice(-3).join('');
+      expect(cellOf(MASKED, 'mask', a)).toBe(`***${shown}`);
+      expect(cellOf(REDACTED, 'redact', a)).toBe('withheld');
+      expect(cellOf(DROPPED, 'drop', a)).toBeNull();
     }),
     { numRuns: 1000 },
   );

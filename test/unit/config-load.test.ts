@@ -68,6 +68,7 @@ ledger: sqlite:./carrick.db
   expect(rest).toEqual({
     file: join(directory, 'carrick.yaml'),
     ledger: { kind: 'sqlite', path: join(directory, 'carrick.db'), keys: [] },
+    hashKey: null,
     listen: { host: '127.0.0.1', port: 9464 },
     instance: 'main',
     apiToken: null,

@@ -4,6 +4,7 @@ import type { Entity, Lens } from '../../src/contract/entity.ts';
 import type { Column, TableSchema } from '../../src/model/change.ts';
 import type { ColumnKind } from '../../src/model/value.ts';
 import { compileEntities } from '../../src/normalize/compile.ts';
+import type { HashKey } from '../../src/normalize/privacy.ts';
 import type { Schemas } from '../../src/normalize/schemas.ts';
 
 export const FILE = 'entity.yaml';
@@ -31,13 +32,14 @@ export function compileAll(
   texts: string | readonly string[],
   schemas?: Schemas,
   order?: readonly string[],
+  hashKey?: HashKey,
 ) {
   const mappings = [texts].flat().map((text) => {
     const read = readMapping(FILE, text);
     if (!read.ok) throw new Error(formatProblems(read.problems, () => text));
     return read.value;
   });
-  return compileEntities(mappings, (_, names) => order ?? names, schemas);
+  return compileEntities(mappings, (_, names) => order ?? names, schemas, hashKey);
 }
 
 export function lensOf(entity: Entity, system: string): Lens {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { brief, compileAll, problemsOf, single, table } from './mapping-fixture.ts';
+import { readMapping } from '../../src/config/read-mapping.ts';
+import { brief, compileAll, problemsOf, shown, single, table } from './mapping-fixture.ts';
 
 const schemas = new Map([
   [
@@ -45,6 +46,23 @@ describe('a field', () => {
     ],
     ['strin', 'code', expect.stringContaining('4:6 unknown type "strin"')],
     ['decimal(2,3)', 'amount', expect.stringContaining('unknown type')],
+    [
+      'string',
+      '{column: code, privacy: hash, direction: both}',
+      '10:51 a value that is changed for privacy is never read back ("direction: out", or none)',
+    ],
+    [
+      'string',
+      '{column: amount, privacy: {mask: 4}}',
+      '10:36 a column of kind decimal cannot hold it (a column of kind string)',
+    ],
+    [
+      'string',
+      '{column: code, privacy: hash, clean: [trim]}',
+      '10:40 "clean" goes with values that are read',
+    ],
+    ['string', '{get: "code", privacy: hash}', expect.stringMatching(/"privacy" goes with "col/)],
+    ['date', '{column: code, privacy: {redact: none}}', undefined],
     ['string', '{column: code, clean: [round]}', expect.stringMatching(/"round" is for decimal/)],
     ['string', '{get: "code"}', undefined],
     ['string', '{get: "code", direction: both}', '10:7 no "set" ("set" or "direction: in")'],
@@ -215,3 +233,19 @@ function compileWith(text: string, order: readonly string[]) {
   if (!result.ok) throw new Error('expected a mapping without mistakes');
   return result;
 }
+
+test('values are not hashed without a key', () => {
+  const text = single('string', '{column: code, privacy: hash}');
+  expect(compileAll(text, schemas, undefined, Buffer.alloc(32))).toMatchObject({ ok: true });
+  const result = compileAll(text, schemas, undefined, null);
+  expect(result.ok ? [] : result.problems.map(brief)).toEqual([
+    '10:34 f is hashed, and there is no key for that',
+  ]);
+});
+
+test('an unknown way to hide a value is told with the ways there are', () => {
+  const result = readMapping('entity.yaml', single('string', '{column: code, privacy: hsah}'));
+  expect(result.ok ? [] : result.problems.map(shown)).toEqual([
+    expect.stringMatching(/^10:34 .*hash, drop/),
+  ]);
+});
