@@ -30,6 +30,9 @@ import type { Report } from './observe/report.ts';
 import { indexSending } from './reconcile/echo.ts';
 import { chunkEvents, type Routes, rowEvents } from './reconcile/row-event.ts';
 
+/** A target without work is looked at so often. */
+const IDLE_MS = 5000;
+
 /** One system as the pipeline sees it. */
 export interface Participant extends MappedTables {
   openSource(): Promise<Source>;
@@ -171,11 +174,15 @@ async function deliver(
   const buried: Buried = new Map();
   report.target(system, { kind: 'delivering' });
   while (!stop.aborted) {
-    const batch = await prepare(decisions, system, number + 1);
+    const batch = await prepare(decisions, system, number + 1, (parked) =>
+      report.released({ journal: [], parked, echoes: 0 }),
+    );
     moving();
     if (batch === null) {
       report.target(system, { kind: 'idle' });
-      await bell?.wait(5000, stop);
+      const rung = await bell?.wait(IDLE_MS, stop);
+      // A server that is gone shows only when it is asked (invariant 11).
+      if (!rung && !stop.aborted) await applier.ping();
     } else if (batch !== 'progress') {
       number = batch.number;
       const started = performance.now();

@@ -90,6 +90,13 @@ export function openApplier(options: MysqlOptions, instance: string): Applier {
         throw await fail(error);
       }
     },
+    async ping() {
+      try {
+        await (await lazy.get()).rows('SELECT 1');
+      } catch (error) {
+        throw await fail(error);
+      }
+    },
     [Symbol.asyncDispose]: () => lazy[Symbol.asyncDispose](),
   };
 }

@@ -91,6 +91,7 @@ export async function openSource(
       lagBytes: lag.bytes(),
       retainedBytes: null,
       retentionLimitBytes: null,
+      retentionLimitSeconds: lag.keptSeconds(),
     }),
     read: (request) => reader.read(request),
     estimate: (table) => reader.estimate(table),
@@ -102,16 +103,19 @@ export async function openSource(
   };
 }
 
-/** Asks now and then how much of the log is still to be read. */
+/** Asks now and then how much of the log is still to be read, and how long it is kept. */
 function lagMeter() {
   let known: number | null = null;
+  let kept: number | null = null;
   let askedAt = 0;
   return {
     bytes: (): number | null => known,
+    keptSeconds: (): number | null => kept,
     poll: async (log: LogServer, { place }: LogStream): Promise<void> => {
       if (Date.now() - askedAt < LAG_POLL_MS) return;
       askedAt = Date.now();
       known = await log.bytesAfter(place.file, place.offset).catch(() => null);
+      kept = await log.keptSeconds().catch(() => null);
     },
   };
 }

@@ -106,6 +106,7 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
         return openTransaction(run, guarded, drop, writer);
       }),
     fence: (batch) => guarded(() => moveMark('watermark', batch)),
+    ping: () => guarded(async () => void (await run('select 1'))),
     async [Symbol.asyncDispose]() {
       await client?.end().catch(() => {});
       client = null;

@@ -77,7 +77,13 @@ export function createMonitor(pool: Pool, slot: string): Monitor {
       const retained = row?.retained == null ? null : Number(row.retained);
       const limit = row?.safe == null || retained === null ? null : retained + Number(row.safe);
       const lagBytes = lag();
-      return { lastByteAt, lagBytes, retainedBytes: retained, retentionLimitBytes: limit };
+      return {
+        lastByteAt,
+        lagBytes,
+        retainedBytes: retained,
+        retentionLimitBytes: limit,
+        retentionLimitSeconds: null,
+      };
     },
   };
 }

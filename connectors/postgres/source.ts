@@ -66,6 +66,7 @@ export function createSource(options: SourceOptions): Source {
         lagBytes: null,
         retainedBytes: null,
         retentionLimitBytes: null,
+        retentionLimitSeconds: null,
       },
     read,
     estimate: (table) => estimateRows(pool, table),

@@ -17,6 +17,8 @@ export interface Applier extends AsyncDisposable {
   begin(batch: number): Promise<ApplyTransaction>;
   /** Commits a transaction with nothing but a new number in the `watermark` lane of the mark. */
   fence(batch: number): Promise<void>;
+  /** Asks the system for a sign of life; changes nothing. Throws as `begin` does. */
+  ping(): Promise<void>;
 }
 
 /** Disposing an open transaction rolls it back. */

@@ -28,7 +28,10 @@ export interface Support {
   readonly node: string;
   readonly platform: string;
   readonly status: Status;
-  readonly ledger: LedgerCounts & { readonly bytes: number };
+  readonly ledger: LedgerCounts & {
+    readonly bytes: number;
+    readonly volume: { readonly bytes: number; readonly free: number };
+  };
   /** As Prometheus would get them; null without a daemon. */
   readonly metrics: string | null;
   /** The last log lines of the running daemon, the oldest first. */

@@ -275,5 +275,6 @@ export interface LedgerCounts {
   /** By system: how many entries wait or are on their way, and `since` of the oldest. */
   readonly outbox: Readonly<Record<string, { depth: number; oldest: Micros | null }>>;
   readonly openConflicts: Readonly<Record<string, number>>;
-  readonly parked: Readonly<Record<string, number>>;
+  /** By system and reason. */
+  readonly parked: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }

@@ -49,6 +49,8 @@ export interface SourceStatus {
   /** Bytes of log that the server keeps for us, and the bytes at which it will stop doing so. */
   readonly retainedBytes: number | null;
   readonly retentionLimitBytes: number | null;
+  /** Age at which the server throws its log away, read or not; null where age is no reason. */
+  readonly retentionLimitSeconds: number | null;
 }
 
 /**

@@ -25,7 +25,7 @@ import {
   participantsOf,
 } from './parts.ts';
 import { openReloads, type Reloads } from './reload.ts';
-import { ledgerBytes, statusOf } from './status.ts';
+import { ledgerSize, statusOf } from './status.ts';
 import { supportOf } from './support.ts';
 
 export interface RunOptions {
@@ -63,7 +63,7 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
   const upSeconds = (): number => (Date.now() - started) / 1000;
   let parts = first;
   metrics.onScrape(async (set) => {
-    await collectGauges(set, ledger, reporter.news, ledgerBytes(config));
+    await collectGauges(set, ledger, reporter.news, ledgerSize(config));
     set('carrick_reload_refused', {}, reloads.status().refused === null ? 0 : 1);
   });
   await using _server = await serve({

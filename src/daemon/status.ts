@@ -1,8 +1,9 @@
-import { statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Config } from '../config/load.ts';
 import type { Ledger } from '../contract/ledger.ts';
 import type { ReloadStatus, Status } from '../contract/operator.ts';
-import { systemStatus } from '../observe/gauges.ts';
+import { type LedgerSize, systemStatus } from '../observe/gauges.ts';
 import type { Reporter } from '../observe/reporter.ts';
 
 /** What a running daemon knows besides its ledger. */
@@ -29,12 +30,23 @@ export async function statusOf(
     systems: await Promise.all(systems),
     records: counts.records,
     openConflicts: Object.values(counts.openConflicts).reduce((a, b) => a + b, 0),
-    parked: counts.parked,
+    parked: sumOf(Object.values(counts.parked)),
   };
 }
 
-export const ledgerBytes = ({ ledger: { path } }: Config): number =>
-  [path, `${path}-wal`].reduce(
+function sumOf(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const [name, count] of counts.flatMap((one) => Object.entries(one))) {
+    sums[name] = (sums[name] ?? 0) + count;
+  }
+  return sums;
+}
+
+export function ledgerSize({ ledger: { path } }: Config): LedgerSize {
+  const bytes = [path, `${path}-wal`].reduce(
     (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
     0,
   );
+  const { bsize, blocks, bavail } = statfsSync(dirname(path));
+  return { bytes, volume: { bytes: blocks * bsize, free: bavail * bsize } };
+}

@@ -4,7 +4,7 @@ import type { Ledger } from '../contract/ledger.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { version } from '../observe/version.ts';
-import { ledgerBytes, type Running, statusOf } from './status.ts';
+import { ledgerSize, type Running, statusOf } from './status.ts';
 
 /** See {@link Support}; `house` is what a daemon has, null without one. */
 export async function supportOf(
@@ -18,7 +18,7 @@ export async function supportOf(
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     status: await statusOf(config, ledger, running),
-    ledger: { ...(await ledger.desk.counts()), bytes: ledgerBytes(config) },
+    ledger: { ...(await ledger.desk.counts()), ...ledgerSize(config) },
     metrics: (await house?.metrics.render()) ?? null,
     // A row's key may be what somebody is called by.
     events: (house?.log.recent() ?? []).map(({ key: _, ...line }) => line),

@@ -1,8 +1,8 @@
 /** Wakes one loop that ran out of work; rung while nobody waits, the next wait ends at once. */
 export interface Bell {
   ring(): void;
-  /** Returns when rung, aborted, or after `ms`. */
-  wait(ms: number, signal: AbortSignal): Promise<void>;
+  /** Returns when rung, aborted, or after `ms`; whether it was rung. */
+  wait(ms: number, signal: AbortSignal): Promise<boolean>;
 }
 
 export function bell(): Bell {
@@ -15,16 +15,18 @@ export function bell(): Bell {
     },
     wait(ms, signal) {
       if (rung || signal.aborted) {
+        const told = rung;
         rung = false;
-        return Promise.resolve();
+        return Promise.resolve(told);
       }
       return new Promise((resolve) => {
         const done = (): void => {
           clearTimeout(timer);
           signal.removeEventListener('abort', done);
+          const told = rung;
           wake = null;
           rung = false;
-          resolve();
+          resolve(told);
         };
         const timer = setTimeout(done, ms);
         signal.addEventListener('abort', done, { once: true });

@@ -27,19 +27,28 @@ export type Prepared = Batch | 'progress' | null;
 
 /**
  * Takes what waits for `system`, plans it, and freezes the plan in the ledger before anything is
- * sent (invariant 4): the number in the mark then says exactly what was committed.
+ * sent (invariant 4): the number in the mark then says exactly what was committed. `told` learns
+ * what cannot be planned and waits for a person.
  */
 export async function prepare(
   decisions: Decisions,
   system: string,
   number: number,
+  told: Told,
 ): Promise<Prepared> {
-  const prepared = await freeze(decisions, system, number);
+  const prepared = await freeze(decisions, system, number, told);
   await decisions.ledger.synced();
   return prepared;
 }
 
-function freeze(decisions: Decisions, system: string, number: number): Promise<Prepared> {
+type Told = (parked: readonly ParkedDelivery[]) => void;
+
+function freeze(
+  decisions: Decisions,
+  system: string,
+  number: number,
+  told: Told,
+): Promise<Prepared> {
   const { ledger, entities } = decisions;
   return decisions.exclusively(async () => {
     if (isPaused(ledger, 'system', system)) return null;
@@ -79,6 +88,7 @@ function freeze(decisions: Decisions, system: string, number: number): Promise<P
       },
       ...(frozen.length === 0 ? {} : { batches: [{ system, batch: number }] }),
     });
+    told(parked);
     decisions.numbers.case += parked.length;
     for (const { record, id } of parked) decisions.refusals.set(refusalText(system, record), id);
     if (frozen.length === 0) return 'progress';

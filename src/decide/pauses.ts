@@ -11,6 +11,7 @@ export function changePauses(
 ): Promise<readonly Pause[]> {
   return exclusively(async () => {
     await ledger.commit({ paused: change });
+    await ledger.synced();
     for (const bell of bells.values()) bell.ring();
     return ledger.head().paused;
   });

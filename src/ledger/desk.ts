@@ -9,6 +9,7 @@ import type {
 } from '../contract/ledger.ts';
 import type { Micros } from '../model/value.ts';
 import { decodeRecord } from './codec.ts';
+import { bySystem } from './parked-counts.ts';
 import type { Store } from './store.ts';
 
 /** The desk's questions, answered at once; `sqlite.ts` makes the promises. */
@@ -135,7 +136,7 @@ function openCounts({ db, names, tallies, oldest: from }: Store): () => LedgerCo
       records: tallies.all('records'),
       outbox,
       openConflicts: tallies.all('open'),
-      parked: tallies.all('parked'),
+      parked: bySystem(tallies.all('parked')),
     };
   };
 }

@@ -9,6 +9,7 @@ import type {
 } from '../contract/ledger.ts';
 import type { RecordState } from '../model/record.ts';
 import { type Disk, identityText, linkText } from './memory-disk.ts';
+import { bySystem } from './parked-counts.ts';
 
 type InTurn = <T>(work: () => T) => Promise<T>;
 
@@ -156,6 +157,8 @@ function counts(disk: Disk): LedgerCounts {
     records: tally([...disk.records.values()].map((state) => state.entity)),
     outbox: Object.fromEntries(outbox),
     openConflicts: tally(open.map((entry) => entry.entity)),
-    parked: tally([...disk.parked.values()].map((item) => item.reason)),
+    parked: bySystem(
+      tally([...disk.parked.values()].map(({ system, reason }) => `${system} ${reason}`)),
+    ),
   };
 }

@@ -80,6 +80,13 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE TABLE guards (entity INTEGER PRIMARY KEY, guard TEXT NOT NULL) STRICT;
   `,
+  // Parked items are counted by system too: they were by reason alone.
+  `
+  DELETE FROM tallies WHERE kind = 'parked';
+  INSERT INTO tallies (kind, name, value)
+    SELECT 'parked', names.name || ' ' || parked.reason, count(*)
+    FROM parked JOIN names ON names.code = parked.system GROUP BY 2;
+  `,
 ];
 
 /** Opens the file, checks that it is a ledger of ours, and brings it up to date. */

@@ -1,3 +1,4 @@
+import type { SQLOutputValue } from 'node:sqlite';
 import type { JournalEntry, LedgerCommit, OutboxEntry, Parked, Pause } from '../contract/ledger.ts';
 import type { RecordId } from '../model/record.ts';
 import { decodeRecord, encodeRecord, encodeSent } from './codec.ts';
@@ -238,7 +239,7 @@ function openDeskWrites(store: Store): Apply {
   const close = db.prepare(
     `UPDATE journal SET state = 'resolved' WHERE id = ? AND state = 'open' RETURNING entity`,
   );
-  const removeParked = db.prepare('DELETE FROM parked WHERE id = ? RETURNING reason');
+  const removeParked = db.prepare('DELETE FROM parked WHERE id = ? RETURNING system, reason');
   return ({ journal, closed, parked }) => {
     for (const entry of journal ?? []) putJournal(entry);
     for (const id of closed ?? []) {
@@ -247,11 +248,15 @@ function openDeskWrites(store: Store): Apply {
     }
     for (const id of parked?.remove ?? []) {
       const row = removeParked.get(id);
-      if (row !== undefined) tallies.add('parked', String(row.reason), -1);
+      if (row !== undefined) tallies.add('parked', parkedName(names, row), -1);
     }
     for (const item of parked?.put ?? []) putParked(item);
   };
 }
+
+/** Under which a row of `parked` is counted. */
+const parkedName = (names: Store['names'], row: Record<string, SQLOutputValue>): string =>
+  `${names.name(Number(row.system))} ${row.reason}`;
 
 function openJournalPut({ db, names, tallies, vault }: Store): (entry: JournalEntry) => void {
   const before = db.prepare(`SELECT entity FROM journal WHERE id = ? AND state = 'open'`);
@@ -270,7 +275,7 @@ function openJournalPut({ db, names, tallies, vault }: Store): (entry: JournalEn
 }
 
 function openParkedPut({ db, names, tallies, vault }: Store): (item: Parked) => void {
-  const before = db.prepare('SELECT reason FROM parked WHERE id = ?');
+  const before = db.prepare('SELECT system, reason FROM parked WHERE id = ?');
   const put = db.prepare(
     `INSERT OR REPLACE INTO parked
        (id, system, entity, reason, key, waits_entity, waits_key, data)
@@ -278,8 +283,8 @@ function openParkedPut({ db, names, tallies, vault }: Store): (item: Parked) => 
   );
   return (item) => {
     const old = item.id < tallies.get('next', 'case') ? before.get(item.id) : undefined;
-    if (old !== undefined) tallies.add('parked', String(old.reason), -1);
-    tallies.add('parked', item.reason, 1);
+    if (old !== undefined) tallies.add('parked', parkedName(names, old), -1);
+    tallies.add('parked', `${item.system} ${item.reason}`, 1);
     tallies.raise('next', 'case', item.id + 1);
     const row = item.kind === 'row' ? item : null;
     put.run(

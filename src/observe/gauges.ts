@@ -7,12 +7,18 @@ import { parseSnapshot } from './snapshots.ts';
 
 const age = (micros: number): number => Math.max(0, Date.now() / 1000 - micros / 1e6);
 
+/** The ledger's files, and the file system that they are on. */
+export interface LedgerSize {
+  readonly bytes: number;
+  readonly volume: { readonly bytes: number; readonly free: number };
+}
+
 /** The gauges of every system, the outbox, the parked items and the ledger, at a scrape. */
 export async function collectGauges(
   set: SetGauge,
   ledger: Ledger,
   news: ReadonlyMap<string, SystemNews>,
-  ledgerBytes: number,
+  { bytes, volume }: LedgerSize,
 ): Promise<void> {
   const counts = await ledger.desk.counts();
   for (const [system, one] of news) {
@@ -29,9 +35,11 @@ export async function collectGauges(
       ['carrick_replication_lag_bytes', status?.lagBytes ?? null],
       ['carrick_retained_log_bytes', status?.retainedBytes ?? null],
       ['carrick_retention_limit_bytes', status?.retentionLimitBytes ?? null],
+      ['carrick_retention_limit_seconds', status?.retentionLimitSeconds ?? null],
       ['carrick_clock_offset_seconds', one.clockOffsetSeconds],
     ] as const;
     for (const [name, value] of known) if (value !== null) set(name, { system }, value);
+    loopGauges(set, system, one);
     const snapshots = ledger.head().positions[system]?.snapshots ?? {};
     for (const [table, progress] of Object.entries(snapshots)) {
       set('carrick_snapshot_done', { system, table }, parseSnapshot(progress).loaded ? 1 : 0);
@@ -45,8 +53,10 @@ export async function collectGauges(
       if (left !== null) set('carrick_snapshot_left_seconds', { system, table }, left);
     }
   }
-  for (const [reason, count] of Object.entries(counts.parked)) {
-    set('carrick_parked_items', { reason }, count);
+  for (const [system, reasons] of Object.entries(counts.parked)) {
+    for (const [reason, count] of Object.entries(reasons)) {
+      set('carrick_parked_items', { system, reason }, count);
+    }
   }
   for (const [entity, count] of Object.entries(counts.records)) {
     set('carrick_records', { entity }, count);
@@ -57,7 +67,24 @@ export async function collectGauges(
     const labels = { system: '', entity: '', [kind]: name };
     set('carrick_paused_seconds', labels, age(since));
   }
-  set('carrick_ledger_bytes', {}, ledgerBytes);
+  set('carrick_ledger_bytes', {}, bytes);
+  set('carrick_ledger_volume_bytes', {}, volume.bytes);
+  set('carrick_ledger_volume_free_bytes', {}, volume.free);
+}
+
+function loopGauges(set: SetGauge, system: string, one: SystemNews): void {
+  const since = (at: number): number => (Date.now() - at) / 1000;
+  // Behind as far as it was when it was last read, and longer by what has passed since.
+  set('carrick_position_age_seconds', { system }, (one.lagSeconds ?? 0) + since(one.sourceReadAt));
+  for (const loop of ['source', 'target'] as const) {
+    const code = one.halted[loop];
+    if (one[loop] === 'halted' && code !== null) {
+      set('carrick_halted', { system, loop, code }, 1);
+    } else if (one[loop] !== 'stopped') {
+      const at = loop === 'source' ? one.sourceMovedAt : one.targetMovedAt;
+      set('carrick_loop_age_seconds', { system, loop }, since(at));
+    }
+  }
 }
 
 function progressOf(text: string): { rows: number; done: boolean } {

@@ -85,7 +85,7 @@ export const METRICS = {
   carrick_parked_items: {
     kind: 'gauge',
     help: 'Items that are parked now.',
-    labels: ['reason'],
+    labels: ['system', 'reason'],
   },
   carrick_ledger_commit_seconds: {
     kind: 'histogram',
@@ -94,6 +94,16 @@ export const METRICS = {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
   },
   carrick_ledger_bytes: { kind: 'gauge', help: 'Size of the ledger on disk.', labels: [] },
+  carrick_ledger_volume_bytes: {
+    kind: 'gauge',
+    help: 'Size of the file system that the ledger is on.',
+    labels: [],
+  },
+  carrick_ledger_volume_free_bytes: {
+    kind: 'gauge',
+    help: 'What is free of it, for Carrick.',
+    labels: [],
+  },
   carrick_records: { kind: 'gauge', help: 'Records in the ledger.', labels: ['entity'] },
   carrick_source_up: {
     kind: 'gauge',
@@ -104,6 +114,16 @@ export const METRICS = {
     kind: 'gauge',
     help: '1 while the system takes writes.',
     labels: ['system'],
+  },
+  carrick_halted: {
+    kind: 'gauge',
+    help: '1 while a loop (`source` or `target`) has given up and needs a person, by error code.',
+    labels: ['system', 'loop', 'code'],
+  },
+  carrick_loop_age_seconds: {
+    kind: 'gauge',
+    help: 'Time since a loop (`source` or `target`) last went round.',
+    labels: ['system', 'loop'],
   },
   carrick_source_reconnects_total: {
     kind: 'counter',
@@ -118,6 +138,16 @@ export const METRICS = {
   carrick_retention_limit_bytes: {
     kind: 'gauge',
     help: 'Retained log at which the server gives it up, and our position with it.',
+    labels: ['system'],
+  },
+  carrick_position_age_seconds: {
+    kind: 'gauge',
+    help: 'How old the place is from which the log has to be there; near 0 while it is followed.',
+    labels: ['system'],
+  },
+  carrick_retention_limit_seconds: {
+    kind: 'gauge',
+    help: 'Age at which the server purges its log, read or not.',
     labels: ['system'],
   },
   carrick_snapshot_rows_total: {

@@ -20,6 +20,10 @@ export interface SystemNews {
   /** The system's clock minus ours, as of the last look. */
   clockOffsetSeconds: number | null;
   trouble: Trouble | null;
+  /** Why a loop halted. */
+  readonly halted: Record<'source' | 'target', string | null>;
+  /** When something was last read, be it that there is nothing new. */
+  sourceReadAt: number;
   sourceMovedAt: number;
   targetMovedAt: number;
   live: Source | null;
@@ -75,6 +79,7 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
       const one = of(system);
       one.trouble = troubleOf(error);
       one[side] = 'halted';
+      one.halted[side] = one.trouble.code;
       log.event(`${side}.halted`, { system, ...one.trouble });
     },
     stopped(system, side) {
@@ -90,6 +95,7 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
     decided(system, batch, units, decided, chunks) {
       const one = of(system);
       one.position = batch.position;
+      one.sourceReadAt = Date.now();
       const last = batch.transactions.at(-1);
       one.lagSeconds = last === undefined ? 0 : Math.max(0, seconds(last.committedAt));
       if (chunks.length > 0) countChunks(metrics, system, units);
@@ -114,6 +120,8 @@ const unheard = (): SystemNews => ({
   lagSeconds: null,
   clockOffsetSeconds: null,
   trouble: null,
+  halted: { source: null, target: null },
+  sourceReadAt: Date.now(),
   sourceMovedAt: Date.now(),
   targetMovedAt: Date.now(),
   live: null,

@@ -53,6 +53,7 @@ export function modelApplier(world: World, name: string, answer: Answer, blind =
       };
     },
     fence: async () => undefined,
+    ping: async () => undefined,
     async [Symbol.asyncDispose]() {},
   };
 }

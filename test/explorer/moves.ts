@@ -195,7 +195,7 @@ const freeze =
   async (world, ground) => {
     const decisions = await processOn(world, ground);
     const number = decisions.ledger.head().batches[name] ?? 0;
-    const batch = await prepare(decisions, name, number + 1);
+    const batch = await prepare(decisions, name, number + 1, () => undefined);
     if (batch !== null && batch !== 'progress') world.memory.frozen.set(name, batch);
   };
 

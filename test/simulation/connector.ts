@@ -90,6 +90,7 @@ export function openSource(connection: Connection, tables: readonly TableSpec[])
       lagBytes: null,
       retainedBytes: null,
       retentionLimitBytes: null,
+      retentionLimitSeconds: null,
     }),
     read: (request) => call('read', () => readChunk(connection, request)),
     estimate: async () => null,
@@ -199,6 +200,7 @@ export function openApplier(connection: Connection, watch: Watch): Applier {
         session.mark({ instance, lane: 'watermark', batch });
         session.commit();
       }),
+    ping: () => call('ping', () => undefined),
     async [Symbol.asyncDispose]() {
       connection.closed(line);
     },

@@ -61,7 +61,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'insert without its guards',
     breaks: 4,
-    from: 700,
+    from: 550,
     parts: withTransaction((transaction) => ({
       ...transaction,
       write: (write) => transaction.write({ ...write, guards: [] }),

@@ -371,7 +371,15 @@ function recordingOperator(calls: unknown[][]): Daemon & AsyncDisposable {
       return level ?? 'warn';
     },
     support: async () => {
-      const ledger = { records: {}, outbox: {}, openConflicts: {}, parked: {}, bytes: 4096 };
+      const volume = { bytes: 2, free: 1 };
+      const ledger = {
+        records: {},
+        outbox: {},
+        openConflicts: {},
+        parked: {},
+        bytes: 4096,
+        volume,
+      };
       const about = { carrick: '1', node: 'v24', platform: 'linux x64' };
       return { ...about, status, ledger, metrics: 'up 1\n', events: [] };
     },

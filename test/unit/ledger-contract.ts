@@ -387,7 +387,7 @@ function describeDesk(open: Open): void {
     const row = { system: 'crm', entity: 'order', key: 'o2' };
     expect((await at.find({ parkedRows: [link('o2'), row] })).parkedRows).toEqual([null, rows[1]]);
     await at.commit({ parked: { put: [parkedRow(2)], remove: [1, 3, 8] } });
-    expect((await at.desk.counts()).parked).toEqual({ waiting: 1 });
+    expect((await at.desk.counts()).parked).toEqual({ crm: { waiting: 1 } });
     expect(await at.desk.parkedOne(1)).toBeNull();
     expect(at.head().nextCase).toBe(4);
   });

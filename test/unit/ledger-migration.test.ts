@@ -90,8 +90,15 @@ const VERSION_1 = `
     || '"waits":{"entity":"customer","key":"c1"}}');
 `;
 
+const VERSION_2 = `${VERSION_1}
+  CREATE TABLE generations (
+    generation INTEGER PRIMARY KEY, key TEXT NOT NULL, salt TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE guards (entity INTEGER PRIMARY KEY, guard TEXT NOT NULL) STRICT;
+`;
+
 /** By version, from 1; the newest is made by opening an empty file. */
-const VERSIONS: readonly string[] = [VERSION_1];
+const VERSIONS: readonly string[] = [VERSION_1, VERSION_2];
 
 const ADA = record(7, {
   values: ['C-1', 'Ada', null],
@@ -155,7 +162,7 @@ const EXPECTED: Awaited<ReturnType<typeof everything>> = {
     records: { customer: 1 },
     outbox: { erp: { depth: 2, oldest: 1008 } },
     openConflicts: {},
-    parked: { waiting: 1 },
+    parked: { crm: { waiting: 1 } },
   },
   ordinals: ['no', 'name', 'note'],
 };

@@ -26,11 +26,13 @@ describe('metrics', () => {
     const metrics = createMetrics('0');
     let parked: Record<string, number> = { invalid: 4 };
     metrics.onScrape(async (set) => {
-      for (const [reason, n] of Object.entries(parked)) set('carrick_parked_items', { reason }, n);
+      for (const [reason, n] of Object.entries(parked)) {
+        set('carrick_parked_items', { system: 'crm', reason }, n);
+      }
       if (parked.invalid !== undefined) set('carrick_ledger_bytes', {}, 4096);
     });
     const before = await metrics.render();
-    expect(before).toContain('carrick_parked_items{reason="invalid"} 4');
+    expect(before).toContain('carrick_parked_items{system="crm",reason="invalid"} 4');
     expect(before).toMatch(/^carrick_ledger_bytes 4096$/m);
     parked = {};
     const after = await metrics.render();

@@ -14,6 +14,8 @@ export interface LogServer {
   verify(position: LogPosition): Promise<void>;
   /** Bytes of log behind a place in it; null where this account may not ask. */
   bytesAfter(file: string, offset: number): Promise<number | null>;
+  /** Files of the log are purged at this age; null: never by age. */
+  keptSeconds(): Promise<number | null>;
 }
 
 export async function logServer(run: RunQuery, mariadb: boolean): Promise<LogServer> {
@@ -58,6 +60,7 @@ export async function logServer(run: RunQuery, mariadb: boolean): Promise<LogSer
         }
       }
     },
+    keptSeconds: async () => Number(await value('@@binlog_expire_logs_seconds')) || null,
     bytesAfter: async (file, offset) => {
       const files = await run('SHOW BINARY LOGS').catch(() => null);
       const at = files?.findIndex(([name]) => name === file) ?? -1;
