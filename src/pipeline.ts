@@ -242,7 +242,7 @@ async function unitsOf(
     chunks.push(due);
     // What is gone first: another row of its record may take its place.
     const rows = [
-      ...chunkEvents(due.table, [], due.missing, routes, at),
+      ...chunkEvents(due.table, [], due.missing, routes, at, null, due.absent),
       ...chunkEvents(due.table, due.rows, [], routes, at),
     ];
     const name = `snapshot:${due.table.name}:${due.rowsSoFar}`;

@@ -1,4 +1,4 @@
-import type { Value } from '../model/value.ts';
+import type { Micros, Value } from '../model/value.ts';
 
 /**
  * How far one table was read, as JSON in `SourceState.snapshots`. Optional fields came later: a
@@ -21,8 +21,19 @@ export interface Progress {
   readonly pass?: number;
   /** Changes were missed: nothing is delivered to the table before it was read again. */
   readonly mends?: boolean;
+  /** What a person decided of rows that are not there any more; absent: they count as deleted. */
+  readonly absent?: Absent;
   /** The columns and fields that were read: what a mapping adds later is read too. */
   readonly contents?: readonly string[];
+}
+
+/**
+ * Rows that went with a TRUNCATE `at` that time (µs): each is a delete, which no flood guard holds
+ * again, or (`restore`) it is written again.
+ */
+export interface Absent {
+  readonly restore: boolean;
+  readonly at: Micros;
 }
 
 /**
@@ -49,14 +60,20 @@ export const isFirstLoad = (progress: Progress): boolean =>
 /** A table to be read again from its start, and then the known rows that were not met. */
 export function resyncOf(
   before: Progress,
-  how: { readonly mends: boolean; readonly contents?: readonly string[] },
+  how: {
+    readonly mends: boolean;
+    readonly contents?: readonly string[];
+    readonly absent?: Absent | undefined;
+  },
 ): Progress {
   const contents = how.contents ?? before.contents;
+  const absent = how.absent ?? before.absent;
   return {
     ...UNREAD,
     sweep: { entity: '', after: null },
     pass: (before.pass ?? 0) + 1,
     ...(contents === undefined ? {} : { contents }),
+    ...(absent === undefined ? {} : { absent }),
     ...(how.mends || before.mends === true ? { mends: true } : {}),
   };
 }

@@ -2,7 +2,7 @@ import type { Chunk } from '../contract/source.ts';
 import type { TableSpec, Transaction } from '../model/change.ts';
 import { type Cell, rowKey, type Value } from '../model/value.ts';
 import { fenceOf, type Lane, openLanes, passes, type Step } from './lane.ts';
-import { isFirstLoad, isLoaded, type Progress, parseProgress } from './progress.ts';
+import { type Absent, isFirstLoad, isLoaded, type Progress, parseProgress } from './progress.ts';
 import { keyIn, openReader, type ReaderParts } from './reader.ts';
 import { openShown } from './shown.ts';
 
@@ -12,6 +12,8 @@ export interface SnapshotChunk {
   readonly rows: readonly (readonly Cell[])[];
   /** Keys that were asked for by name and have no row. */
   readonly missing: readonly (readonly Value[])[];
+  /** What becomes of those; see `Progress.absent`. */
+  readonly absent: Absent | undefined;
   /** What the table's progress becomes with these rows in the ledger. */
   readonly onto: (now: Progress) => Progress;
   readonly done: boolean;
@@ -158,7 +160,7 @@ function finish(
     // Begun anew while this was read: the rows count, the way there does not.
     if (now.pass !== before.pass) return now;
     const kept = step.kind === 'again' ? now.again.slice(step.keys.length) : now.again;
-    const { mends, ...rest } = now;
+    const { mends, absent, ...rest } = now;
     const next: Progress = {
       contents,
       ...rest,
@@ -168,11 +170,18 @@ function finish(
       rows: now.rows + exact.length,
       ...(now.sweep === undefined ? {} : { sweep }),
     };
-    return mends === undefined || isLoaded(next) ? next : { ...next, mends };
+    if (isLoaded(next)) return next;
+    return {
+      ...next,
+      ...(mends === undefined ? {} : { mends }),
+      ...(absent === undefined ? {} : { absent }),
+    };
   };
   const made = onto(before);
   const rows = exact.map(({ row }) => row);
-  return { table, rows, missing, onto, done: isLoaded(made), rowsSoFar: made.rows, estimate };
+  const { absent } = before;
+  const done = isLoaded(made);
+  return { table, rows, missing, absent, onto, done, rowsSoFar: made.rows, estimate };
 }
 
 /** Of the keys that were asked for by name: those without a row, and those not come to. */

@@ -148,7 +148,13 @@ export type Read =
   | { readonly kind: 'outside' }
   /** The soft-delete column says that the row is gone. */
   | { readonly kind: 'deleted' }
-  | { readonly kind: 'invalid'; readonly faults: readonly Fault[] };
+  | {
+      readonly kind: 'invalid';
+      readonly faults: readonly Fault[];
+      /** As of a row, but `undefined` where something is wrong. */
+      readonly values: Cell[];
+      readonly raw: Record<string, Value> | null;
+    };
 
 /** What is wrong with a row, without its values: `email: longer than 80 characters`. */
 export interface Fault {

@@ -139,8 +139,9 @@ export async function openTables(
     const snapshots: Record<string, string> = { ...state.snapshots };
     for (const table of fitting) {
       const text = snapshots[table.name];
-      if (text === undefined) continue;
       const held = holdsOf(decisions, system, table, routes).length > 0;
+      // Held before its first chunk: rows that the log told by then may be gone unnoticed.
+      if (text === undefined && !held) continue;
       const next = renew(parseProgress(text), held, table, routes);
       if (next !== null) snapshots[table.name] = JSON.stringify(next);
     }
@@ -340,7 +341,12 @@ export async function blameTables(
 /** Has the table of `entity` in `system` read again; `mends`: nothing is delivered to it before. */
 export async function beginResync(
   decisions: Decisions,
-  { system, entity, mends }: { system: string; entity: string; mends: boolean },
+  {
+    system,
+    entity,
+    mends,
+    absent,
+  }: { system: string; entity: string; mends: boolean; absent?: Progress['absent'] },
   extra?: Extra,
 ): Promise<Resync> {
   const lens = decisions.entities.get(entity)?.lenses.get(system);
@@ -350,9 +356,8 @@ export async function beginResync(
   const first = isFirstLoad(parseProgress(before));
   const renewed = ({ snapshots }: SourceState): SourceState['snapshots'] => {
     const progress = parseProgress(snapshots[table]);
-    if (lens === undefined || snapshots[table] === undefined) return snapshots;
-    if (isFirstLoad(progress) && !mends) return snapshots;
-    return { ...snapshots, [table]: JSON.stringify(resyncOf(progress, { mends })) };
+    if (lens === undefined || (isFirstLoad(progress) && !mends)) return snapshots;
+    return { ...snapshots, [table]: JSON.stringify(resyncOf(progress, { mends, absent })) };
   };
   await decisions.decide([], change(decisions, system, renewed), extra);
   return { system, table, state: held ? 'held' : first ? 'first load' : 'begun' };

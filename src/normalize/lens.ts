@@ -116,7 +116,7 @@ function reader(
     let faults: Fault[] | null = admitted instanceof Broken ? [fault('where', admitted)] : null;
     const settle = (field: number, value: Cell | Broken): void => {
       if (value instanceof Broken) faults = [...(faults ?? []), fault(fields[field]!.name, value)];
-      else values[field] = value;
+      values[field] = value instanceof Broken ? undefined : value;
     };
     for (const { field, column, read } of reading) {
       const cell = cells[column];
@@ -125,8 +125,9 @@ function reader(
     }
     for (const { field, computation } of gets) settle(field, computation.compute(cells));
     for (const field of required) if (values[field] === null) settle(field, REQUIRED);
-    if (faults !== null) return { kind: 'invalid', faults };
-    return { kind: 'row', values, raw: rawOf(cells, values), writtenAt: rules.writtenAt(row) };
+    const raw = rawOf(cells, values);
+    if (faults !== null) return { kind: 'invalid', faults, values, raw };
+    return { kind: 'row', values, raw, writtenAt: rules.writtenAt(row) };
   };
 }
 

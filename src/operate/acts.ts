@@ -1,17 +1,11 @@
 import type { Entity } from '../contract/entity.ts';
-import type {
-  JournalEntry,
-  JournalSide,
-  LinkKey,
-  ParkedDelivery,
-  ParkedHold,
-} from '../contract/ledger.ts';
+import type { JournalEntry, JournalSide, ParkedDelivery, ParkedHold } from '../contract/ledger.ts';
 import type { Choice } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
-import { RECORD_UNIT, type RecordId, type RecordState } from '../model/record.ts';
+import { RECORD_UNIT, type RecordState } from '../model/record.ts';
 import { type Stamp, stampAfter } from '../model/stamp.ts';
 import type { Cell, Micros, Value } from '../model/value.ts';
-import { eraseIfGone, putRecord, recordById, setLink, type Working } from '../reconcile/working.ts';
+import { eraseIfGone, putRecord, recordById, type Working } from '../reconcile/working.ts';
 
 /** The name under which a person's decisions are stamped. */
 export const OPERATOR = 'operator';
@@ -67,13 +61,15 @@ export function resolveAct(
 function sidesNow(
   entity: Entity,
   { unit, state, incoming, standing }: JournalEntry,
-  { views }: RecordState,
+  record: RecordState,
   choice: Choice,
 ): Pick<JournalEntry, 'incoming' | 'standing'> {
   const fields = entity.units.find(({ name }) => name === unit)?.fields;
   const now = (side: JournalSide): JournalSide => {
-    const view = views[side.system];
+    const view = record.views[side.system];
     const restored = state !== 'open' && 'take' in choice && choice.take === side.system;
+    // A delete is of the whole record: what goes with it is what the record holds by now.
+    if (unit === RECORD_UNIT && side.values !== null) return { ...side, values: record.values };
     if (restored || fields === undefined || view === undefined) return side;
     const values = fields.map((f, i) => view.values[f] ?? side.values?.[i] ?? null);
     return { ...side, values };
@@ -143,28 +139,31 @@ export const endHold =
       const record = recordById(w, id);
       if (record == null || record.held?.[RECORD_UNIT] === undefined) continue;
       const deleted = carryOut ? stampAfter(newest(record.stamps), at, OPERATOR) : record.deleted;
+      if (carryOut) keepReleased(w, record, parked, at);
       putRecord(w, entity, { ...record, deleted, held: released(record, RECORD_UNIT) });
       eraseIfGone(w, id);
     }
     w.unparked.add(parked.id);
   };
 
-/** One page of a truncated table: every row that was linked is gone. */
-export const truncatePage =
-  (entity: Entity, system: string, ids: readonly RecordId[], carryOut: boolean, at: Micros) =>
-  (w: Working): void => {
-    for (const id of ids) {
-      const record = recordById(w, id);
-      if (record == null) continue;
-      const { [system]: view, ...views } = record.views;
-      if (view === undefined) continue;
-      const link: LinkKey = { system, entity: entity.name, key: view.key };
-      setLink(w, link, null);
-      const deleted = carryOut ? stampAfter(newest(record.stamps), at, system) : record.deleted;
-      putRecord(w, entity, { ...record, views, deleted });
-      eraseIfGone(w, id);
-    }
-  };
+/** Others went on changing the record while its delete was held: what goes with it is kept. */
+function keepReleased(w: Working, record: RecordState, { system }: ParkedHold, at: Micros): void {
+  const stamp = newest(record.stamps);
+  w.journal.push({
+    id: w.numbers.case++,
+    at,
+    entity: record.entity,
+    record: record.id,
+    unit: RECORD_UNIT,
+    kind: 'resolution',
+    state: 'resolved',
+    policy: 'released',
+    winner: system,
+    incoming: { system, values: null, stamp: { wall: at, counter: 0, system: OPERATOR } },
+    standing: { system: stamp?.system ?? '', values: record.values, stamp },
+    outcome: null,
+  });
+}
 
 export const unknown = (message: string): CarrickError =>
   new CarrickError('operator.unknown', 'park', message, 'look at `carrick conflicts list`');

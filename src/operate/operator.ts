@@ -1,4 +1,3 @@
-import type { Entity } from '../contract/entity.ts';
 import type { JournalEntry, LinkKey, Parked, ParkedHold } from '../contract/ledger.ts';
 import type { Choice, Explanation, Operator, Resync, Status } from '../contract/operator.ts';
 import type { Decisions } from '../decide/decisions.ts';
@@ -12,7 +11,7 @@ import { masksOf } from '../observe/mask.ts';
 import { parkedEvent } from '../reconcile/row-event.ts';
 import { FORGOTTEN } from '../reconcile/set-aside.ts';
 import type { Working } from '../reconcile/working.ts';
-import { endHold, OPERATOR, resolveAct, retryDelivery, truncatePage, unknown } from './acts.ts';
+import { endHold, OPERATOR, resolveAct, retryDelivery, unknown } from './acts.ts';
 import { type ReadRows, verifyPart } from './verify.ts';
 
 const HISTORY = 50;
@@ -178,8 +177,19 @@ async function endHeld(decisions: Decisions, parked: ParkedHold, carryOut: boole
     await decide(decisions, (w) => void w.unparked.add(parked.id));
     return;
   }
-  if (parked.reason === 'truncate') await endTruncate(decisions, entity, parked, carryOut);
-  await decide(decisions, endHold(entity, parked, carryOut, now()));
+  if (parked.reason === 'truncate') await endTruncate(decisions, parked, carryOut);
+  else await decide(decisions, endHold(entity, parked, carryOut, now()));
+}
+
+/** Rows may have come since: the table is read again, and those that are not there went with it. */
+async function endTruncate(
+  decisions: Decisions,
+  { id, system, entity, since: at }: ParkedHold,
+  carryOut: boolean,
+): Promise<void> {
+  const absent = { restore: !carryOut, at };
+  const how = { system, entity, mends: true, absent };
+  await beginResync(decisions, how, (w) => void w.unparked.add(id));
 }
 
 async function resync(
@@ -203,23 +213,6 @@ const noDaemon = (): CarrickError =>
     'no daemon is running, and only a daemon reads tables',
     'start it with `carrick run`, then resync',
   );
-
-async function endTruncate(
-  decisions: Decisions,
-  entity: Entity,
-  { system }: ParkedHold,
-  carryOut: boolean,
-): Promise<void> {
-  const { desk } = decisions.ledger;
-  for (let after: string | null = null; ; ) {
-    const page: RecordState[] = await desk.linked(system, entity.name, after, PAGE);
-    const last = page.at(-1);
-    if (last === undefined) return;
-    after = last.views[system]?.key ?? null;
-    const ids: RecordId[] = page.map((record) => record.id);
-    await decide(decisions, truncatePage(entity, system, ids, carryOut, now()));
-  }
-}
 
 async function findForgettable(
   decisions: Decisions,

@@ -1,4 +1,4 @@
-import type { Entity } from '../contract/entity.ts';
+import type { Entity, Read } from '../contract/entity.ts';
 import type { OutboxEntry } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
 import type { RecordState } from '../model/record.ts';
@@ -11,7 +11,13 @@ import { isUnwanted, settleUnwanted } from './repair.ts';
 import { linkOf, type Row, readRow, translateRefs } from './row.ts';
 import type { RowEvent } from './row-event.ts';
 import { FORGOTTEN, holdDelete, park, passOver } from './set-aside.ts';
-import { createRecord, settleChange, settleEcho, settleFirstContact } from './settle.ts';
+import {
+  createRecord,
+  settleChange,
+  settleEcho,
+  settleFirstContact,
+  settleUnsoundEcho,
+} from './settle.ts';
 import { settleDelete, settleDeleteEcho } from './settle-delete.ts';
 import {
   eraseIfGone,
@@ -70,6 +76,7 @@ function present(
   if (partial && read.kind !== 'row') return;
   if (read.kind === 'invalid') {
     const detail = read.faults.map((fault) => `${fault.place}: ${fault.message}`).join('; ');
+    if (record !== null) confirmUnsound(w, event, record, read, echo);
     park(w, row, cells, { reason: 'invalid', detail });
     return;
   }
@@ -91,6 +98,23 @@ function present(
     settleLinked(w, record, patch, ours, occasionOf(w, event));
     if (parked !== null) unparkRow(w, parked);
   }
+}
+
+/** Our own write came back in a row that cannot be taken as a whole: what we wrote is there. */
+function confirmUnsound(
+  w: Working,
+  event: RowEvent,
+  record: RecordState,
+  { values, raw }: Extract<Read, { kind: 'invalid' }>,
+  echo: Echo | null,
+): void {
+  const { entity, lens, key, at } = event;
+  const ours =
+    echo === null || record.views[lens.system] === undefined ? null : claim(echo, record, 'there');
+  if (ours?.sent == null) return;
+  const patch: Patch = { entity, lens, key, values, raw, at };
+  const settled = settleUnsoundEcho(record, patch, ours.sent, occasionOf(w, event));
+  take(w, entity, confirmed(settled, ours));
 }
 
 /**
@@ -239,8 +263,14 @@ function gone(w: Working, row: Row, echo: Echo | null, flood: FloodGauge, left: 
   if (parked !== null) unparkRow(w, parked);
   if (record === null) return;
   setLink(w, linkOf(event, event.key), null);
+  const { decided } = event;
+  if (decided?.restore) {
+    const { [lens.system]: _, ...views } = record.views;
+    takeRecord(w, entity, { ...record, views });
+    return;
+  }
   const ours = echo === null ? null : claim(echo, record, 'gone');
-  const goneRow = { entity, lens, at: loggedAt(event) };
+  const goneRow = { entity, lens, at: decided?.at ?? loggedAt(event) };
   const occasion = occasionOf(w, event);
   const settled = confirmed(
     ours?.sent?.op === 'delete'
@@ -250,6 +280,6 @@ function gone(w: Working, row: Row, echo: Echo | null, flood: FloodGauge, left: 
   );
   takeCases(w, settled);
   const spreads = settled.record.deleted !== null && record.deleted === null;
-  const held = spreads && flood.holds(entity, lens.system, event.at);
+  const held = spreads && decided === undefined && flood.holds(entity, lens.system, event.at);
   takeRecord(w, entity, held ? holdDelete(w, event, settled.record) : settled.record);
 }

@@ -27,6 +27,8 @@ export interface RowEvent {
   readonly origin: 'log' | 'reading';
   /** The row is read to be repaired; absent: it is not. */
   readonly repair?: Repair;
+  /** Of a row that is gone: a person decided what becomes of it, and knows when it went, µs. */
+  readonly decided?: { readonly restore: boolean; readonly at: Micros } | undefined;
   /** What a full image reads as; kept so that a second pass need not read it again. */
   read: Read | null;
 }
@@ -109,6 +111,7 @@ export function chunkEvents(
   routes: Routes,
   at: Micros,
   asked: { readonly entity: string; readonly repair: Repair } | null = null,
+  decided?: RowEvent['decided'],
 ): RowEvent[] {
   const events: RowEvent[] = [];
   for (const route of routes.get(table) ?? []) {
@@ -122,7 +125,7 @@ export function chunkEvents(
     }
     for (const values of missing) {
       const key = rowKey(values);
-      events.push({ ...base, key, oldKey: key, cells: null });
+      events.push({ ...base, key, oldKey: key, cells: null, decided });
     }
   }
   return events;

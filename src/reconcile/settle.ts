@@ -91,6 +91,28 @@ export function settleEcho(
 }
 
 /**
+ * Our own write in a row that was parked for something else in it: only what we wrote is taken, or
+ * it would be its users' change once the row is mended (invariant 5).
+ */
+export function settleUnsoundEcho(
+  record: RecordState,
+  patch: Patch,
+  sent: Sent,
+  occasion: Occasion,
+): Settled {
+  const { lens, raw } = patch;
+  const view = openView(record, lens.system);
+  const ours = new Set(sent.values.flatMap((v, f) => (v === undefined ? [] : lens.columnsOf[f])));
+  const isOurs = (column: string): boolean => ours.has(lens.table.columns.indexOf(column));
+  const kept = [
+    ...Object.entries(view.raw ?? {}).filter(([column]) => !isOurs(column)),
+    ...Object.entries(raw ?? {}).filter(([column]) => isOurs(column)),
+  ];
+  const moved = { ...view, raw: kept.length === 0 ? null : Object.fromEntries(kept) };
+  return finish(draftFor(record, patch, occasion), confirmView(moved, patch, sent));
+}
+
+/**
  * Of a row that our insert made, fields that we did not write count as changed only where the
  * record has nothing yet: a column default is no user's opinion.
  */

@@ -115,7 +115,13 @@ function readLog(
     const rest = logged.changes.slice(change);
     const part = rest.slice(0, left);
     const complete = part.length === rest.length;
-    const changes = part.flatMap((row) => imageOf(system, row, tables, minimal));
+    const changes = [
+      ...wholeTable(logged, change, tables),
+      ...part.flatMap((row) => {
+        const withheld = row.table === logged.truncated || system.misfit(row.table, commit) !== '';
+        return withheld ? [] : imageOf(system, row, tables, minimal);
+      }),
+    ];
     if (changes.length > 0 || logged.mark !== null || (change > 0 && complete)) {
       const { id, at: committedAt, mark } = logged;
       transactions.push({ id, committedAt, mark, changes, complete, visibility: id });
@@ -125,6 +131,19 @@ function readLog(
     else change += part.length;
   }
   return { transactions, position: formatPosition(commit, change) };
+}
+
+/** What a commit says of a table as a whole; told with its first change. */
+function wholeTable(
+  { truncated, drift }: Commit,
+  change: number,
+  tables: readonly TableSpec[],
+): Change[] {
+  const name = truncated ?? drift?.table;
+  const table = tables.find((spec) => spec.name === name);
+  if (table === undefined || change > 0) return [];
+  if (drift === null) return [{ table, op: 'truncate', row: [], old: null }];
+  return [{ table, op: 'drift', row: [], old: null, detail: drift.detail }];
 }
 
 function imageOf(
@@ -153,6 +172,7 @@ function imageOf(
 
 function readChunk({ system, random }: Connection, request: ChunkRequest): Chunk {
   const { table, after, keys } = request;
+  refuseMisfit(system, table.name, 'source');
   const key = (row: { cells: Cells }): string => system.keyOf(table.name, row.cells);
   const cells = (row: { cells: Cells }): Cell[] =>
     table.columns.map((column) => row.cells[column] ?? null);
@@ -168,6 +188,12 @@ function readChunk({ system, random }: Connection, request: ChunkRequest): Chunk
   const ended = last === undefined || rows.length === rest.length;
   const next = ended ? null : table.key.map((column) => last.cells[column] ?? null);
   return { rows: rows.map(cells), next, unseen };
+}
+
+/** Its statements name a column that the table does not have. */
+function refuseMisfit(system: SimulatedSystem, table: string, side: 'source' | 'target'): void {
+  const misfit = system.misfit(table, system.log.length);
+  if (misfit !== '') throw halt(`${side}.refused`, misfit, 'mend the table');
 }
 
 /** Told of every write before it is done, so that the oracle can see what it runs over. */
@@ -223,6 +249,7 @@ function openTransaction(
       // A row that someone holds is waited for; what was written before it stays written.
       return call('write', () =>
         attempt(() => {
+          refuseMisfit(system, write.table, 'target');
           for (const row of write.rows.slice(outcomes.length)) {
             outcomes.push(writeRow(system, session, write, row, watch));
           }

@@ -187,7 +187,10 @@ export function tablesOf(system: string, setup: Setup): TableDef[] {
       name: table,
       key,
       generated,
-      unique: key.includes(number) ? [] : [[number]],
+      unique: [
+        ...(key.includes(number) ? [] : [[number]]),
+        ...(entity === 'customer' && setup.unique?.includes(system) ? [['credit']] : []),
+      ],
       columns: Object.fromEntries([
         ...Object.values(columns).map((column): [string, Value] => [column, null]),
         ...Object.entries(others).map(([column, { content }]): [string, Value] => [

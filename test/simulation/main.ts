@@ -33,8 +33,12 @@ async function work({ from, to, step }: Share, tell: (news: News) => void): Prom
 }
 
 function sum(a: Figures, b: Figures): Figures {
-  const total = { ...a };
-  for (const name of Object.keys(a) as (keyof Figures)[]) total[name] += b[name];
+  const events = { ...a.events };
+  for (const [what, n] of Object.entries(b.events)) events[what] = (events[what] ?? 0) + n;
+  const total = { ...a, events };
+  for (const name of Object.keys(a) as (keyof Figures)[]) {
+    if (name !== 'events') total[name] += b[name];
+  }
   return total;
 }
 
@@ -72,9 +76,9 @@ async function show(seed: number, bug: string | undefined): Promise<boolean> {
   const [first] = found;
   const least = first === undefined ? scenario : await shrink(scenario, first.check);
   const again = await trial(least);
-  const { before, users, faults } = least;
+  const { before, users, faults, acts } = least;
   process.stdout.write(`${await dump(again.outcome, 1000)}\n`);
-  process.stdout.write(`${JSON.stringify({ before, users, faults }, null, 1)}\n`);
+  process.stdout.write(`${JSON.stringify({ before, users, faults, acts }, null, 1)}\n`);
   for (const { message } of again.found) process.stdout.write(`${message}\n`);
   if (bug !== undefined && first !== undefined) {
     const file = new URL('seeds.json', import.meta.url);

@@ -61,6 +61,11 @@ const SYSTEMS: Readonly<Record<string, { customer: string; order: string }>> = {
   },
 };
 
+const floodOf = ({ flood }: Pick<Setup, 'flood'>): string =>
+  flood === true
+    ? 'flood: {share: 0, at_least: 1, within: 10m}'
+    : 'flood: {share: 1, at_least: 1000}';
+
 export function customerMapping({
   systems,
   policies,
@@ -102,11 +107,11 @@ conflicts:
   - last_writer
 skew_tolerance: ${setup.tolerance}
 first_contact: {prefer: crm}
-flood: {share: 1, at_least: 1000}
+${floodOf(setup)}
 `;
 }
 
-export function orderMapping({ systems, policies, deletes, tolerance }: Setup): string {
+export function orderMapping({ systems, policies, deletes, tolerance, flood }: Setup): string {
   return `
 entity: order
 match: [[order_no]]
@@ -126,6 +131,6 @@ conflicts:
   - last_writer
 skew_tolerance: ${tolerance}
 first_contact: {prefer: crm}
-flood: {share: 1, at_least: 1000}
+${floodOf({ flood })}
 `;
 }

@@ -24,7 +24,7 @@ const ALL = { limit: 1_000_000 };
  * only for what it claims.
  */
 export async function judge(outcome: Outcome): Promise<Violation[]> {
-  if (outcome.violations.length > 0) return outcome.violations;
+  if (outcome.violations.length > 0 || outcome.lost) return outcome.violations;
   const { desk } = outcome.ledger;
   const records = new Map<number, RecordState>();
   for (const entity of outcome.entities) {

@@ -1,5 +1,6 @@
 import { unreachable } from './connector.ts';
 import type { Mutation } from './mutations.ts';
+import { mendRows, perform, sweep } from './operator.ts';
 import { boot, endProcess } from './process.ts';
 import { seeded } from './random.ts';
 import type { Fault, Scenario } from './scenario.ts';
@@ -39,7 +40,20 @@ export async function play(
   figures.writes = diary.transactions;
   const ledger = world.ledger.crash();
   const { trace } = scheduler;
-  return { early, scenario, systems, entities, ledger, history, diary, figures, violations, trace };
+  const { lost } = world;
+  return {
+    lost,
+    early,
+    scenario,
+    systems,
+    entities,
+    ledger,
+    history,
+    diary,
+    figures,
+    violations,
+    trace,
+  };
 }
 
 function userTurn(world: World, transaction: Scenario['users'][number]): boolean {
@@ -49,25 +63,37 @@ function userTurn(world: World, transaction: Scenario['users'][number]): boolean
 
 /** Nothing in the ledger or in any log moved for so long: longer than any backoff. */
 const QUIET_MS = 90_000;
+/** A person looks three times through holds, rows and deliveries. */
+const ROUNDS = 9;
 
 async function drive(world: World): Promise<void> {
   const { scenario, scheduler, figures, random } = world;
   const users = [...scenario.users];
   const faults = [...scenario.faults];
+  const acts = [...(scenario.acts ?? [])];
+  let rounds = 0;
   const eager = random.pick([0.02, 0.1, 0.3]);
   let last = '';
   let since = scheduler.now();
-  while (scheduler.now() - since < QUIET_MS) {
+  for (;;) {
+    if (scheduler.now() - since >= QUIET_MS) {
+      if (rounds >= ROUNDS || world.swept) break;
+      if (rounds > 0 || mendRows(world)) sweep(world, rounds++);
+      since = scheduler.now();
+    }
     figures.steps += 1;
     if (figures.steps > MAX_STEPS) throw new Violation('termination', 'it never comes to rest');
     await settled();
-    if (world.violations.length > 0) return;
+    if (world.violations.length > 0 || world.lost) return;
     if (!world.running) {
       endProcess(world);
       await boot(world);
     }
     while (faults[0] !== undefined && isDue(world, faults[0])) {
       await suffer(world, faults.shift() as Fault);
+    }
+    if (acts[0] !== undefined && figures.steps >= acts[0].step) {
+      if (perform(world, acts[0])) acts.shift();
     }
     scheduler.advance(random.next() * 5);
     const [next] = users;
@@ -85,7 +111,8 @@ async function drive(world: World): Promise<void> {
         throw new Violation('stuck', 'nothing will ever happen again');
       }
     }
-    const now = users.length + faults.length > 0 ? '' : fingerprint(world);
+    const busy = users.length + faults.length + acts.length > 0;
+    const now = busy ? '' : fingerprint(world);
     if (now !== '' && now === last) continue;
     last = now;
     since = scheduler.now();
@@ -105,8 +132,11 @@ const logged = (world: World): number =>
 function fingerprint(world: World): string {
   const { positions, ...numbers } = world.ledger.head();
   const down = [...world.downUntil.values()].some((until) => until > world.scheduler.now());
+  const drifts = [...world.systems.values()].some((system) =>
+    [...system.tables.keys()].some((table) => system.misfit(table, system.log.length) !== ''),
+  );
   const read = Object.values(positions).map(({ position }) => position);
-  return down ? '' : JSON.stringify([numbers, read, logged(world)]);
+  return down || drifts ? '' : JSON.stringify([numbers, read, logged(world)]);
 }
 
 async function suffer(world: World, { kind, system, size }: Fault): Promise<void> {

@@ -1,7 +1,8 @@
 import type { Ledger } from '../../src/contract/ledger.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
-import { refusalText } from '../../src/decide/pass.ts';
+import { driftText, refusalText } from '../../src/decide/pass.ts';
 import { routesOf } from '../../src/decide/routes.ts';
+import { CarrickError } from '../../src/errors.ts';
 import type { MemoryLedger } from '../../src/ledger/memory.ts';
 import type { Report } from '../../src/observe/report.ts';
 import { type Participant, type PipelineParts, runPipeline } from '../../src/pipeline.ts';
@@ -54,6 +55,8 @@ export async function boot(world: World): Promise<void> {
       decisions.refusals.set(refusalText(item.system, item.record), item.id);
     } else if (item.kind === 'row' && item.waits !== null) {
       decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
+    } else if (item.kind === 'hold' && item.reason === 'schema_drift') {
+      decisions.drifted.set(driftText(item.system, item.entity), item.id);
     }
   }
   const parts: PipelineParts = {
@@ -74,6 +77,7 @@ export async function boot(world: World): Promise<void> {
     },
   };
   world.running = true;
+  world.decisions = decisions;
   const { stop } = world;
   const mutated = mutation?.parts?.(parts) ?? parts;
   const run = runPipeline(mutated, stop.signal).then(
@@ -95,10 +99,24 @@ function participant(world: World, system: string): Participant {
     system,
     tables,
     routes,
-    misfits: async () => new Map(),
+    misfits: async () => misfitsOf(world, system, tables),
     openSource: async () => openSource(connect(), tables),
     openApplier: async () => openApplier(connect(), (...write) => watchWrite(world, ...write)),
   };
+}
+
+function misfitsOf(
+  { systems }: World,
+  name: string,
+  tables: readonly { readonly name: string }[],
+): Map<string, string> {
+  const system = systems.get(name);
+  return new Map(
+    tables.flatMap(({ name: table }): [string, string][] => {
+      const misfit = system?.misfit(table, system.log.length) ?? '';
+      return misfit === '' ? [] : [[table, misfit]];
+    }),
+  );
 }
 
 function connection(world: World, name: string): Connection {
@@ -168,6 +186,10 @@ function reportTo(world: World): Report {
   const { stop } = world;
   const halted = (system: string, side: string, error: unknown): void => {
     if (stop !== world.stop || stop.signal.aborted) return;
+    if (error instanceof CarrickError && error.code === 'source.lost' && world.purged) {
+      world.lost = true;
+      return;
+    }
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     world.violations.push(new Violation('halted', `${system} ${side}: ${text}`));
   };

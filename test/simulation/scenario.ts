@@ -38,6 +38,31 @@ export interface Fault {
   readonly point: string;
 }
 
+/** What people do beside the daily work, and what becomes of tables. */
+export interface Act {
+  readonly step: number;
+  readonly kind:
+    | // At Carrick: something parked is tried again, a conflict decided, a loser restored.
+    'retry'
+    | 'resolve'
+    | 'restore'
+    | 'resync'
+    /** In a system: all rows go at once, logged one by one or as one TRUNCATE. */
+    | 'wipe'
+    | 'truncate'
+    /** A row gets a code that its mapping does not know; mended later. */
+    | 'spoil'
+    /** A table loses a mapped column for a while. */
+    | 'drift'
+    /** Not reachable for hours. */
+    | 'outage'
+    /** The log that is not read yet is gone. */
+    | 'purge';
+  readonly system: string;
+  readonly entity: Action['entity'];
+  readonly roll: number;
+}
+
 export interface Scenario {
   readonly seed: number;
   readonly setup: Setup;
@@ -45,6 +70,8 @@ export interface Scenario {
   readonly before: readonly UserTransaction[];
   readonly users: readonly UserTransaction[];
   readonly faults: readonly Fault[];
+  /** Absent: nobody operates, and nothing that is parked is looked at again at the end. */
+  readonly acts?: readonly Act[];
 }
 
 const CUSTOMERS = ['C0', 'C1', 'C2', 'C3'];
@@ -62,6 +89,7 @@ export function drawScenario(seed: number): Scenario {
     before: loaded.chance(0.5) ? draw(loaded, 1 + loaded.int(8), setup, true) : [],
     users: draw(users, 4 + users.int(30), setup, false),
     faults: faults.chance(0.25) ? [] : drawFaults(faults, setup),
+    acts: drawActs(random.fork('acts'), setup),
   };
 }
 
@@ -121,4 +149,25 @@ function drawFaults(random: Random, { systems }: Setup): Fault[] {
     size: random.next(),
     point: random.chance(0.5) ? '' : random.pick(POINTS),
   })).sort((a, b) => a.step - b.step);
+}
+
+const ACTS = [
+  ...['retry', 'retry', 'resolve', 'resolve', 'restore', 'resync', 'resync'],
+  ...['wipe', 'truncate', 'spoil', 'spoil', 'drift'],
+] as readonly Act['kind'][];
+
+function drawActs(random: Random, { systems }: Setup): Act[] {
+  const rare = random.next();
+  const count = random.chance(0.4) ? 0 : 1 + random.int(5);
+  return Array.from({ length: rare < 0.07 ? Math.max(count, 1) : count }, (_, i): Act => {
+    const kind = random.pick(ACTS);
+    const rarely = rare < 0.02 ? 'purge' : 'outage';
+    return {
+      step: random.int(random.pick([100, 400, 1500])),
+      kind: i === 0 && rare < 0.07 ? rarely : kind,
+      system: random.pick(systems),
+      entity: random.chance(0.7) ? 'customer' : 'order',
+      roll: random.next(),
+    };
+  }).sort((a, b) => a.step - b.step);
 }

@@ -17,6 +17,10 @@ export interface Setup {
   readonly matchEmail: boolean;
   /** See `openPace`; kept seeds of before there was one have 1. */
   readonly loadShare?: number;
+  /** Only one delete at a time is passed on unasked. */
+  readonly flood?: boolean | undefined;
+  /** Systems in which no two customers may have the same credit. */
+  readonly unique?: readonly string[];
 }
 
 export type Trigger = 'upper' | 'round' | 'fill' | 'fight';
@@ -63,5 +67,11 @@ export function drawSetup(random: Random): Setup {
     tolerance: random.pick(['0s', '10ms', '1s']),
     matchEmail: random.chance(0.3),
     loadShare: triggers.includes('round') ? 1 : 0.5,
+    ...drawMore(random.fork('more'), systems),
   };
 }
+
+const drawMore = (random: Random, systems: readonly string[]): Partial<Setup> => ({
+  flood: random.chance(0.2),
+  unique: random.chance(0.2) ? systems.filter((system) => system !== 'web') : [],
+});

@@ -44,6 +44,10 @@ export interface Commit {
   readonly at: Micros;
   readonly mark: Mark | null;
   readonly changes: readonly RowChange[];
+  /** The table of which the log says only that it was emptied. */
+  readonly truncated: string | null;
+  /** A table fits its mapping no longer (`detail`), or again (empty). */
+  readonly drift: { readonly table: string; readonly detail: string } | null;
   /** False while it is in the log but readers and writers of its rows cannot see it yet. */
   visible: boolean;
 }
@@ -70,6 +74,7 @@ export interface Session {
   insert(table: string, cells: Cells): StoredRow;
   update(table: string, key: string, cells: Cells): StoredRow;
   delete(table: string, key: string): void;
+  truncate(table: string): void;
   /** Takes the lock of a mark. */
   mark(mark: Mark): void;
   commit(): void;
@@ -81,6 +86,10 @@ export interface Session {
 export interface SimulatedSystem {
   readonly name: string;
   readonly log: readonly Commit[];
+  /** Writes into the log that a table fits its mapping no longer, or (empty) again. */
+  drift(table: string, detail: string): void;
+  /** Why a table does not fit its mapping as of a commit of the log; empty: it does. */
+  misfit(table: string, commit: number): string;
   session(author: Author): Session;
   /** Everybody's committed and visible rows, in key order. */
   visible(table: string): StoredRow[];
@@ -131,6 +140,14 @@ export function openSystem(parts: SystemParts): SimulatedSystem {
     log: store.log,
     forgotten: START,
     keyOf,
+    drift(table, detail) {
+      const commit = { ...emptyCommit(parts, store), drift: { table, detail } };
+      store.log.push(commit);
+      parts.scheduler.changed();
+    },
+    misfit: (table, commit) =>
+      store.log.slice(0, commit).findLast(({ drift }) => drift?.table === table)?.drift?.detail ??
+      '',
     session: (author) => openSession({ ...parts, author, store, defs: tables, keyOf, open }),
     visible(table) {
       const rows = new Map(store.rows.get(table));
@@ -152,6 +169,16 @@ export function openSystem(parts: SystemParts): SimulatedSystem {
   };
 }
 
+const emptyCommit = ({ name, clock }: SystemParts, { log }: Store): Commit => ({
+  id: `${name}-${log.length}`,
+  at: clock(),
+  mark: null,
+  changes: [],
+  truncated: null,
+  drift: null,
+  visible: true,
+});
+
 const markLock = ({ instance, lane }: Pick<Mark, 'instance' | 'lane'>) =>
   `mark ${instance} ${lane}`;
 
@@ -165,7 +192,7 @@ interface SessionParts extends SystemParts {
 
 function openSession(parts: SessionParts): Session {
   const { store, keyOf } = parts;
-  const self: Work = { changes: [], made: [], removed: [], mark: null, held: new Set() };
+  const self = noWork();
   const lock = locksOf(parts, self);
   let open = true;
   const rowsOf = (table: string) => store.rows.get(table) ?? new Map<string, StoredRow>();
@@ -178,11 +205,8 @@ function openSession(parts: SessionParts): Session {
     if (row === null) throw new Refusal('02000', 'no row');
     return row;
   };
-  const removed = (table: string, { cells, authors }: StoredRow): void => {
-    if (parts.author === 'carrick') return;
-    const seen = Object.values(authors).filter((write) => write !== null);
-    const who = defOf(parts, table).who(cells);
-    self.removed.push({ system: parts.name, table, who, seen });
+  const removed = (table: string, row: StoredRow): void => {
+    if (parts.author === 'user') self.removed.push(removalOf(parts, table, row));
   };
   const put = (change: RowChange): void => {
     lock.take(change);
@@ -219,6 +243,10 @@ function openSession(parts: SessionParts): Session {
       put({ table, before, after: null });
       removed(table, before);
     },
+    truncate(table) {
+      for (const key of [...rowsOf(table).keys()]) this.delete(table, key);
+      self.truncated = table;
+    },
     mark(next) {
       lock.check(markLock(next));
       lock.hold(markLock(next));
@@ -247,6 +275,21 @@ interface Work {
   readonly removed: Removal[];
   readonly held: Set<string>;
   mark: Mark | null;
+  truncated: string | null;
+}
+
+const noWork = (): Work => ({
+  changes: [],
+  made: [],
+  removed: [],
+  mark: null,
+  truncated: null,
+  held: new Set(),
+});
+
+function removalOf(parts: SessionParts, table: string, { cells, authors }: StoredRow): Removal {
+  const seen = Object.values(authors).filter((write) => write !== null);
+  return { system: parts.name, table, who: defOf(parts, table).who(cells), seen };
 }
 
 type KeyOf = (table: string, cells: Cells) => string;
@@ -334,19 +377,20 @@ function stored(parts: SessionParts, self: Work, lock: Locks, draft: Draft): Sto
 
 function commitWork(parts: SessionParts, self: Work, release: () => void): void {
   const { store, history, scheduler, name } = parts;
-  const { mark, changes, made, removed } = self;
+  const { mark, changes, made, removed, truncated } = self;
   parts.open.delete(self);
   if (mark !== null) store.marks.set(markLock(mark), mark.batch);
   if (mark === null && changes.length === 0) {
     release();
     return;
   }
-  const at = parts.clock();
+  const empty = emptyCommit(parts, store);
+  const { at } = empty;
   history.commit(made, at);
   history.removals.push(...removed);
   noteTouched(parts, changes);
   const visible = !parts.late();
-  const commit: Commit = { id: `${name}-${store.log.length}`, at, mark, changes, visible };
+  const commit: Commit = { ...empty, mark, changes, truncated, visible };
   store.log.push(commit);
   if (visible) {
     release();

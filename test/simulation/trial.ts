@@ -31,10 +31,11 @@ export async function shrink(scenario: Scenario, check: string): Promise<Scenari
   let best = scenario;
   for (let changed = true; changed; ) {
     changed = false;
-    for (const part of ['faults', 'users', 'before'] as const) {
-      for (let size = Math.ceil(best[part].length / 2); size >= 1; size = Math.floor(size / 2)) {
-        for (let at = 0; at < best[part].length; ) {
-          const less = [...best[part].slice(0, at), ...best[part].slice(at + size)];
+    for (const part of ['acts', 'faults', 'users', 'before'] as const) {
+      const all = (): readonly unknown[] => best[part] ?? [];
+      for (let size = Math.ceil(all().length / 2); size >= 1; size = Math.floor(size / 2)) {
+        for (let at = 0; at < all().length; ) {
+          const less = [...all().slice(0, at), ...all().slice(at + size)];
           const smaller: Scenario = { ...best, [part]: less };
           if (await fails(smaller)) [best, changed] = [smaller, true];
           else at += size;

@@ -1,5 +1,6 @@
 import type { Entity } from '../../src/contract/entity.ts';
 import type { Ledger } from '../../src/contract/ledger.ts';
+import type { Decisions } from '../../src/decide/decisions.ts';
 import { retry } from '../../src/errors.ts';
 import { type MemoryLedger, openMemoryLedger } from '../../src/ledger/memory.ts';
 import { type History, openHistory, type Write } from './history.ts';
@@ -32,6 +33,8 @@ export interface Outcome {
   readonly diary: Diary;
   readonly figures: Figures;
   readonly violations: Violation[];
+  /** The run ended when a source said that its log is gone. */
+  readonly lost: boolean;
 }
 
 export interface Figures {
@@ -43,6 +46,12 @@ export interface Figures {
   /** Transactions in all logs when the users stopped, and at the end. */
   stopped: number;
   ended: number;
+  /** What else happened, and how often. */
+  readonly events: Record<string, number>;
+}
+
+export function count({ figures: { events } }: Pick<World, 'figures'>, what: string): void {
+  events[what] = (events[what] ?? 0) + 1;
 }
 
 export interface World {
@@ -60,6 +69,13 @@ export interface World {
   readonly figures: Figures;
   readonly mutation: Mutation | null;
   diskFull: boolean;
+  /** Log that was not read yet is gone, and its reader said so. */
+  lost: boolean;
+  /** A person looked at last, and nothing was parked. */
+  swept: boolean;
+  purged: boolean;
+  /** Of the process that runs now. */
+  decisions: Decisions | null;
   ledgerLine: Line;
   ledger: MemoryLedger;
   stop: AbortController;
@@ -107,8 +123,21 @@ export function createWorld(
     lines: new Set(),
     downUntil: new Map(),
     violations: [],
-    figures: { steps: 0, writes: 0, crashes: 0, tears: 0, conflicts: 0, stopped: 0, ended: 0 },
+    figures: {
+      steps: 0,
+      writes: 0,
+      crashes: 0,
+      tears: 0,
+      conflicts: 0,
+      stopped: 0,
+      ended: 0,
+      events: {},
+    },
     diskFull: false,
+    lost: false,
+    swept: scenario.acts === undefined,
+    purged: false,
+    decisions: null,
     ledgerLine: openLine('ledger'),
     ledger: openMemoryLedger({
       write: () => writeDisk(world),
