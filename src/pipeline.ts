@@ -28,7 +28,7 @@ import type { Mark, SourceBatch, Transaction } from './model/change.ts';
 import type { Position } from './model/position.ts';
 import type { Report } from './observe/report.ts';
 import { indexSending } from './reconcile/echo.ts';
-import { chunkEvents, type Routes, rowEvents } from './reconcile/row-event.ts';
+import { chunkEvents, rowEvents } from './reconcile/row-event.ts';
 
 /** A target without work is looked at so often. */
 const IDLE_MS = 5000;
@@ -126,7 +126,7 @@ async function follow(
   if (!loading) loaded();
   snapshot.pump();
   for await (const batch of untilStopped(source.tail(start), stop)) {
-    const { units, chunks } = await unitsOf(system, watch.routes(), batch, echoes, snapshot);
+    const { units, chunks } = await unitsOf(participant, watch, batch, echoes, snapshot);
     const decided = await decisions.decide(
       units,
       {
@@ -224,18 +224,21 @@ async function startingPoint(
 
 /** A source batch as units to decide, finished snapshot chunks where they belong in the log. */
 async function unitsOf(
-  system: string,
-  routes: Routes,
+  { system, routes: all }: Participant,
+  watch: TableWatch,
   batch: SourceBatch,
   echoes: EchoReader,
   snapshot: Snapshot,
 ): Promise<{ units: Unit[]; chunks: SnapshotChunk[] }> {
   const units: Unit[] = [];
   const chunks: SnapshotChunk[] = [];
+  const routes = watch.routes();
   for (const transaction of batch.transactions) {
     const { id, committedAt: at, complete } = transaction;
-    const events = rowEvents(transaction, routes);
     const echo = await echoes(transaction);
+    // Our own writes are understood even where the table was found not to fit before its log said
+    // so: without their echo a row of ours would be met as a stranger's when it is read again.
+    const events = rowEvents(transaction, echo === null ? routes : all);
     units.push({ system, transaction: id, at, origin: 'log', events, echo, complete });
     const due = snapshot.after(transaction);
     if (due === null) continue;

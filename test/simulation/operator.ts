@@ -62,7 +62,7 @@ export function perform(world: World, act: Act): boolean {
       return true;
     case 'outage':
       count(world, 'outage');
-      world.downUntil.set(system.name, scheduler.now() + (1 + roll * 5) * HOUR_MS);
+      world.downUntil.set(system.name, scheduler.now() + (1 + roll * 3) * HOUR_MS);
       return true;
     case 'purge':
       count(world, 'purge');
@@ -124,6 +124,7 @@ function change(world: World, system: SimulatedSystem, { kind, entity, roll }: A
       const { tier } = columns;
       if (row === undefined || tier === undefined) return;
       session.update(table, system.keyOf(table, row.cells), { [tier]: UNKNOWN_CODE });
+      diary.spoiled.add(who?.(row.cells) ?? '');
       count(world, 'spoiled row');
       return;
     }

@@ -244,14 +244,20 @@ function isTaken(
   const lens = entityOf(state, of).lenses.get(name);
   const system = state.outcome.systems.get(name);
   if (record === undefined || lens === undefined || system === undefined) return false;
-  if (record.views[name]?.status === 'linked') return false;
-  const match = entityOf(state, of).match.flat();
-  return system.visible(lens.table.name).some(({ cells }) =>
-    match.some((f) => {
-      const cell = cells[lens.table.columns[lens.columnsOf[f]?.[0] ?? -1] ?? ''] ?? null;
-      return cell !== null && cell.toLowerCase() === record.values[f]?.toLowerCase();
-    }),
+  const own = record.views[name]?.status === 'linked' ? record.views[name].key : null;
+  const columnOf = (f: number): string => lens.table.columns[lens.columnsOf[f]?.[0] ?? -1] ?? '';
+  const unique = system.tables.get(lens.table.name)?.unique.flat() ?? [];
+  const match = own === null ? entityOf(state, of).match.flat() : [];
+  const fields = record.values.flatMap((_, f) =>
+    match.includes(f) || unique.includes(columnOf(f)) ? [f] : [],
   );
+  return system.visible(lens.table.name).some(({ cells }) => {
+    if (system.keyOf(lens.table.name, cells) === own) return false;
+    return fields.some((f) => {
+      const cell = cells[columnOf(f)] ?? null;
+      return cell !== null && cell.toLowerCase() === record.values[f]?.toLowerCase();
+    });
+  });
 }
 
 /**

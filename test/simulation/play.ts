@@ -8,7 +8,7 @@ import { openScheduler, settled, takeOver } from './scheduler.ts';
 import { act } from './users.ts';
 import { createWorld, type Outcome, Violation, type World } from './world.ts';
 
-const MAX_STEPS = 60_000;
+const MAX_STEPS = 150_000;
 
 export interface RunOptions {
   readonly mutation?: Mutation;

@@ -158,13 +158,13 @@ const ACTS = [
 
 function drawActs(random: Random, { systems }: Setup): Act[] {
   const rare = random.next();
+  const first = rare < 0.02 ? 'purge' : rare < 0.03 ? 'outage' : null;
   const count = random.chance(0.4) ? 0 : 1 + random.int(5);
-  return Array.from({ length: rare < 0.07 ? Math.max(count, 1) : count }, (_, i): Act => {
+  return Array.from({ length: first === null ? count : Math.max(count, 1) }, (_, i): Act => {
     const kind = random.pick(ACTS);
-    const rarely = rare < 0.02 ? 'purge' : 'outage';
     return {
       step: random.int(random.pick([100, 400, 1500])),
-      kind: i === 0 && rare < 0.07 ? rarely : kind,
+      kind: i === 0 ? (first ?? kind) : kind,
       system: random.pick(systems),
       entity: random.chance(0.7) ? 'customer' : 'order',
       roll: random.next(),

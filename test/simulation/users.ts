@@ -17,6 +17,8 @@ export interface Diary {
   readonly disturbed: Set<string>;
   readonly created: Map<string, string>;
   readonly renumbered: Set<string>;
+  /** Parked as invalid for a while. */
+  readonly spoiled: Set<string>;
   /** Taken out of `where`, or soft-deleted, at some time. */
   readonly hidden: Set<string>;
   readonly deletes: { readonly system: string; readonly who: string; readonly entity: string }[];
@@ -30,6 +32,7 @@ export const openDiary = (): Diary => ({
   disturbed: new Set(),
   created: new Map(),
   renumbered: new Set(),
+  spoiled: new Set(),
   hidden: new Set(),
   deletes: [],
 });

@@ -134,9 +134,10 @@ describe.each([
 
   test('tells faults by field, without values', () => {
     const row = ['u', null, null, null, 'e', 'X', '1.005', 'S', 'C'];
+    const sound = crm.read(row, no);
+    expect(sound).toMatchObject({ values: [undefined, null, 'e', undefined, undefined, 'S', 'C'] });
     expect(crm.read(row, no)).toMatchObject({
       kind: 'invalid',
-      values: [undefined, expect.anything(), null, undefined, undefined, expect.anything(), 'C'],
       faults: [
         { place: 'tier', message: 'a code that the mapping does not list' },
         { place: 'credit_limit', message: expect.stringMatching(/more fraction digits/) },

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { needOf } from '../../src/deliver/need.ts';
 import type { RecordState } from '../../src/model/record.ts';
 import { FLIP_LIMIT, FLIP_WINDOW } from '../../src/reconcile/flip.ts';
-import { settleChange, settleEcho } from '../../src/reconcile/settle.ts';
+import { settleChange, settleEcho, settleUnsoundEcho } from '../../src/reconcile/settle.ts';
 import {
   entityOf,
   heldBy,
@@ -262,6 +262,17 @@ describe('our own write in the log', () => {
     const done = settleEcho(twice, patch, sentOf(entity, { note: 'c' }), on(5000)).record;
     expect(needs(done, 'erp', entity)).toBeNull();
     expect(done.views.erp?.represents).toBeNull();
+  });
+
+  test('in a row that is unsound elsewhere it is known as it is stored, and stays ours', () => {
+    const first = change(recordOf(customer, start), 'crm', { city: 'Bonn' }).record;
+    const patch = patchOf(customer, 'erp', { city: 'BONN' }, 3000);
+    const sent = sentOf(customer, { city: 'Bonn' });
+    const { record, journal } = settleUnsoundEcho(first, patch, sent, on(3000));
+    expect(needs(record, 'erp')).toBeNull();
+    const mended = change(record, 'erp', { ...start, city: 'BONN' }, 4000);
+    expect([...journal, ...mended.journal]).toEqual([]);
+    expect(mended.record.values).toEqual(first.values);
   });
 
   test('a trigger beside it is a change of that system, also within the group we wrote', () => {

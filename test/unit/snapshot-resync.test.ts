@@ -112,6 +112,20 @@ describe('a resync', () => {
     expect(isLoaded(w.progress())).toBe(true);
   });
 
+  test('carries what a person decided of missing rows until it is done, and no longer', async () => {
+    const w = world(['a', 'b', 'c'], ['a', 'b', 'c', 'd', 'e']);
+    const absent = { restore: true, at: 7 };
+    w.set(JSON.stringify(resyncOf(w.progress(), { mends: true, absent })));
+    const decided: unknown[] = [];
+    for (let i = 0; i < 9 && !isLoaded(w.progress()); i++) {
+      const chunk = await w.step(w.open());
+      if (chunk?.missing.length) decided.push(chunk.absent);
+    }
+    expect(decided.length).toBeGreaterThan(0);
+    for (const one of decided) expect(one).toEqual(absent);
+    expect(w.progress().absent).toBeUndefined();
+  });
+
   test('goes on where it was after a restart, and asks for what it has forgotten', async () => {
     const w = world(['a', 'b', 'c', 'd'], ['a', 'b', 'x']);
     w.set(resync());
