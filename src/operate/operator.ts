@@ -1,3 +1,4 @@
+import type { Entity } from '../contract/entity.ts';
 import type { JournalEntry, LinkKey, Parked, ParkedHold } from '../contract/ledger.ts';
 import type { Choice, Explanation, Operator, Resync, Status } from '../contract/operator.ts';
 import type { Decisions } from '../decide/decisions.ts';

@@ -112,7 +112,7 @@ describe('a resync', () => {
     expect(isLoaded(w.progress())).toBe(true);
   });
 
-  test('carries what a person decided of missing rows until it is done, and no longer', async () => {
+  test('carries what a person decided of missing rows until it is done', async () => {
     const w = world(['a', 'b', 'c'], ['a', 'b', 'c', 'd', 'e']);
     const absent = { restore: true, at: 7 };
     w.set(JSON.stringify(resyncOf(w.progress(), { mends: true, absent })));
