@@ -8,7 +8,7 @@ import { collectGauges } from '../observe/gauges.ts';
 import { serve, urlOf } from '../observe/http.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
-import { createReporter, type Reporter } from '../observe/reporter.ts';
+import { createReporter, type Reporter, troubleIn } from '../observe/reporter.ts';
 import { version } from '../observe/version.ts';
 import { createControls } from '../operate/controls.ts';
 import { createOperator } from '../operate/operator.ts';
@@ -179,8 +179,9 @@ function watchClocks({ systems }: Parts, { news }: Reporter): Disposable {
 
 /** When every loop has halted there is nothing left to run for: the exit code says so. */
 function tellHalted({ news }: Reporter): void {
-  for (const [system, { source, target, trouble }] of news) {
-    if ((source !== 'halted' && target !== 'halted') || trouble === null) continue;
+  for (const [system, one] of news) {
+    const trouble = troubleIn(one);
+    if ((one.source !== 'halted' && one.target !== 'halted') || trouble === null) continue;
     throw halt(trouble.code, `${system}: ${trouble.message}`, trouble.fix);
   }
 }

@@ -2,7 +2,7 @@ import type { Ledger } from '../contract/ledger.ts';
 import type { SystemStatus } from '../contract/operator.ts';
 import { secondsLeft } from './loading.ts';
 import type { SetGauge } from './metrics.ts';
-import type { SystemNews } from './reporter.ts';
+import { type SystemNews, troubleIn } from './reporter.ts';
 import { parseSnapshot } from './snapshots.ts';
 
 const age = (micros: number): number => Math.max(0, Date.now() / 1000 - micros / 1e6);
@@ -77,9 +77,9 @@ function loopGauges(set: SetGauge, system: string, one: SystemNews): void {
   // Behind as far as it was when it was last read, and longer by what has passed since.
   set('carrick_position_age_seconds', { system }, (one.lagSeconds ?? 0) + since(one.sourceReadAt));
   for (const loop of ['source', 'target'] as const) {
-    const code = one.halted[loop];
-    if (one[loop] === 'halted' && code !== null) {
-      set('carrick_halted', { system, loop, code }, 1);
+    const why = one.troubles[loop];
+    if (one[loop] === 'halted' && why !== null) {
+      set('carrick_halted', { system, loop, code: why.code }, 1);
     } else if (one[loop] !== 'stopped') {
       const at = loop === 'source' ? one.sourceMovedAt : one.targetMovedAt;
       set('carrick_loop_age_seconds', { system, loop }, since(at));
@@ -116,7 +116,7 @@ export async function systemStatus(
     lastByteAgeSeconds: status?.lastByteAt == null ? null : age(status.lastByteAt),
     outboxDepth: outbox[system]?.depth ?? 0,
     outboxOldestSeconds: oldest === null ? null : age(oldest),
-    trouble: one?.trouble ?? null,
+    trouble: one === null ? null : troubleIn(one),
     snapshots: Object.entries(state?.snapshots ?? {}).map(([table, text]) => {
       const loading = one?.loading.get(table);
       return {

@@ -11,6 +11,15 @@ import { type Metrics, policyKind } from './metrics.ts';
 import type { ChunkRows, DecidedRows, Report, TargetNews } from './report.ts';
 import { troubleOf } from './trouble.ts';
 
+type Side = 'source' | 'target';
+
+/** What a person has to know first: why a loop halted, before why one tries again. */
+export function troubleIn({ source, target, troubles }: SystemNews): Trouble | null {
+  if (source === 'halted') return troubles.source;
+  if (target === 'halted') return troubles.target;
+  return troubles.source ?? troubles.target;
+}
+
 /** What is known of one system's loops, from memory alone. */
 export interface SystemNews {
   source: string;
@@ -19,9 +28,8 @@ export interface SystemNews {
   lagSeconds: number | null;
   /** The system's clock minus ours, as of the last look. */
   clockOffsetSeconds: number | null;
-  trouble: Trouble | null;
-  /** Why a loop halted. */
-  readonly halted: Record<'source' | 'target', string | null>;
+  /** What went wrong last with each loop, until it moves again; of a halted one for good. */
+  readonly troubles: Record<Side, Trouble | null>;
   /** When something was last read, be it that there is nothing new. */
   sourceReadAt: number;
   sourceMovedAt: number;
@@ -63,24 +71,25 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
       const one = of(system);
       if (side === 'source') one.sourceMovedAt = Date.now();
       else one.targetMovedAt = Date.now();
-      if (one.source !== 'retrying' && one.target !== 'retrying') one.trouble = null;
+      if (one[side] !== 'retrying') one.troubles[side] = null;
     },
     retrying(system, side, error, attempt, delaySeconds) {
       const one = of(system);
-      one.trouble = troubleOf(error);
+      const trouble = troubleOf(error);
+      one.troubles[side] = trouble;
       one[side] = 'retrying';
       one[side === 'source' ? 'sourceMovedAt' : 'targetMovedAt'] = Date.now();
       if (side === 'source') {
-        metrics.add('carrick_source_reconnects_total', { system, code: one.trouble.code }, 1);
+        metrics.add('carrick_source_reconnects_total', { system, code: trouble.code }, 1);
       }
-      log.event(`${side}.retrying`, { system, ...one.trouble, attempt, delaySeconds });
+      log.event(`${side}.retrying`, { system, ...trouble, attempt, delaySeconds });
     },
     halted(system, side, error) {
       const one = of(system);
-      one.trouble = troubleOf(error);
+      const trouble = troubleOf(error);
+      one.troubles[side] = trouble;
       one[side] = 'halted';
-      one.halted[side] = one.trouble.code;
-      log.event(`${side}.halted`, { system, ...one.trouble });
+      log.event(`${side}.halted`, { system, ...trouble });
     },
     stopped(system, side) {
       of(system)[side] = 'stopped';
@@ -119,8 +128,7 @@ const unheard = (): SystemNews => ({
   position: null,
   lagSeconds: null,
   clockOffsetSeconds: null,
-  trouble: null,
-  halted: { source: null, target: null },
+  troubles: { source: null, target: null },
   sourceReadAt: Date.now(),
   sourceMovedAt: Date.now(),
   targetMovedAt: Date.now(),
