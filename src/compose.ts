@@ -9,6 +9,7 @@ import type { Connector, Finding, System } from './contract/connector.ts';
 import type { Daemon } from './contract/controls.ts';
 import type { Entity } from './contract/entity.ts';
 import type { EntityPlan } from './contract/first-contact.ts';
+import type { Ledger } from './contract/ledger.ts';
 import { guardsOf, openLedger } from './daemon/ledger.ts';
 import {
   ConfigProblems,
@@ -24,6 +25,7 @@ import {
 import { run } from './daemon/run.ts';
 import { statusOf } from './daemon/status.ts';
 import { supportOf } from './daemon/support.ts';
+import { rejoin } from './decide/rejoin.ts';
 import { CarrickError, halt } from './errors.ts';
 import { openScratchLedger } from './ledger/sqlite.ts';
 import { openTextSet } from './ledger/text-set.ts';
@@ -54,6 +56,7 @@ export async function loadComposition(path: string, env: Env, how: { offline: bo
     setupScript: async () => script(parts),
     preflight: () => preflight(parts),
     operator: () => operatorFor(parts),
+    rejoin: (system: string) => rejoinSystem(parts, system),
     plan: (request: PlanRequest) => planFor(parts, request),
     cases: async () => cases(parts),
     files: () => filesOf(parts),
@@ -193,10 +196,7 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   } catch (error) {
     if (!(error instanceof CarrickError) || error.code !== 'operator.unreachable') throw error;
   }
-  if (!existsSync(config.ledger.path)) {
-    throw halt('ledger.missing', 'there is no ledger yet', 'start the daemon with `carrick run`');
-  }
-  const ledger = await openLedger(parts);
+  const ledger = await existingLedger(parts);
   const entities = await compileFor(parts, ledger);
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
   const readers = openReaders(parts, entities);
@@ -220,6 +220,31 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
       await closeAll(parts);
     },
   };
+}
+
+async function existingLedger(parts: Parts): Promise<Ledger> {
+  if (!existsSync(parts.config.ledger.path)) {
+    throw halt('ledger.missing', 'there is no ledger yet', 'start the daemon with `carrick run`');
+  }
+  return openLedger(parts);
+}
+
+async function rejoinSystem(parts: Parts, system: string) {
+  const reached = parts.systems.get(system);
+  if (reached === undefined) {
+    const names = [...parts.systems.keys()].join(', ');
+    throw new CarrickError('operator.unknown', 'park', `no system ${system}`, `one of ${names}`);
+  }
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => closeAll(parts));
+  const ledger = opened.use(await existingLedger(parts));
+  const entities = await compileFor(parts, ledger);
+  const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
+  const { tables } = needsOf(system, { entities });
+  const source = opened.use(await reached.source(tables));
+  const position = await source.start();
+  await rejoin(decisions, system, tables, position);
+  return { position, tables: tables.map(({ name }) => name) };
 }
 
 /** Decides what a first load would, in a ledger beside the real one that is removed afterwards. */

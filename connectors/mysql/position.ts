@@ -52,7 +52,7 @@ const unreadable = (text: string, cause?: unknown) =>
   halt(
     'source.lost',
     `This is no position in a binary log: ${text.slice(0, 80)}`,
-    'Resync the system: the ledger was written for another kind of system.',
+    'The ledger was written for another kind of system: check the URL, else `carrick rejoin`.',
     cause,
   );
 

@@ -15,7 +15,7 @@ interface Rule {
 }
 
 const LOST_FIX =
-  'Changes may be missing: run `carrick setup`, then `carrick resync` for this system.';
+  'Changes may be missing: follow "source.lost" in deploy/RUNBOOK.md; it ends in `carrick rejoin`.';
 const REACH_FIX = 'Nothing to do if it comes back; else check address, server and network.';
 
 /** What becomes of an error that the server reports; the first rule that fits. */

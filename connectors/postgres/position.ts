@@ -35,7 +35,7 @@ export function parsePosition(position: Position): LogPosition {
     throw halt(
       'source.lost',
       `${position} is not a position in a PostgreSQL log`,
-      'The ledger belongs to another kind of system; run `carrick resync` for this one.',
+      'The ledger is of another kind of system: check the URL, else `carrick rejoin` this one.',
     );
   }
   const open = commit === undefined ? null : { commit: parseLsn(commit), rows: Number(rows) };

@@ -13,6 +13,7 @@ import { logLevel } from './log-level.ts';
 import { parked } from './parked.ts';
 import { pause, resume } from './pause.ts';
 import { plan } from './plan.ts';
+import { rejoin } from './rejoin.ts';
 import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { schema } from './schema.ts';
@@ -35,6 +36,7 @@ const COMMANDS = [
   explain,
   forget,
   resync,
+  rejoin,
   verify,
   pause,
   resume,

@@ -25,8 +25,9 @@ export interface Source extends AsyncDisposable {
    *   in the same order and with the same transaction ids.
    *
    * Errors: `source.lost` (halt: the position or slot is gone, or this is another server; the fix
-   * names resync), `source.unreachable` (retry), `source.busy` (retry: slot still active),
-   * `source.corrupt` (retry: checksum), `source.unsupported` (halt: e.g. STATEMENT format).
+   * names `carrick rejoin`), `source.unreachable` (retry), `source.busy` (retry: slot still
+   * active), `source.corrupt` (retry: checksum), `source.unsupported` (halt: e.g. STATEMENT
+   * format).
    */
   tail(from: Position): AsyncIterable<SourceBatch>;
   /**

@@ -315,9 +315,14 @@ export async function recover(
   return handedOut;
 }
 
-function takeBack(decisions: Decisions, system: string, batch: number): Promise<void> {
+/** Puts what was sent in a batch (null: in any) back into the outbox, to be decided again. */
+export function takeBack(
+  decisions: Decisions,
+  system: string,
+  batch: number | null,
+): Promise<void> {
   const { ledger, numbers } = decisions;
-  decisions.generated.delete(echoName(system, batch));
+  if (batch !== null) decisions.generated.delete(echoName(system, batch));
   return decisions.exclusively(async () => {
     for (;;) {
       const entries = await ledger.sent(system, batch, MAX_BATCH_ENTRIES);

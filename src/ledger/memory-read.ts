@@ -35,7 +35,11 @@ export function memoryReader(
         }).slice(0, limit),
       ),
     sent: (system, batch, limit) =>
-      inTurn(() => entries(disk, system, ({ entry }) => entry.batch === batch).slice(0, limit)),
+      inTurn(() =>
+        entries(disk, system, ({ entry }) =>
+          batch === null ? entry.batch !== null : entry.batch === batch,
+        ).slice(0, limit),
+      ),
     desk: desk(disk, inTurn),
   };
 }

@@ -155,7 +155,7 @@ conformance('resume', (subject) => {
     }
     const nonsense = failure(() => firstOf(source, 'webhook:17' as Position));
     expect(await nonsense).toMatchObject({ code: 'source.lost', disposition: 'halt' });
-    expect((await nonsense).fix).toMatch(/resync/i);
+    expect((await nonsense).fix).toMatch(/rejoin/);
   });
 });
 

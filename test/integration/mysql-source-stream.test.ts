@@ -243,7 +243,7 @@ test('a purged position, and that of another server, are lost', async (context) 
   await expect(first(purged)).rejects.toMatchObject({
     code: 'source.lost',
     disposition: 'halt',
-    fix: expect.stringContaining('Resync'),
+    fix: expect.stringContaining('carrick rejoin'),
   });
   await there.query(mariadb ? 'RESET MASTER' : 'RESET BINARY LOGS AND GTIDS');
   await expect(first(purged)).rejects.toMatchObject({ code: 'source.lost' });

@@ -397,6 +397,10 @@ function carrick(changes: Partial<Composition> = {}, fail?: unknown) {
     setupScript: async () => 'CREATE PUBLICATION carrick_main;\n',
     preflight: async () => ({ crm: [] }),
     operator: async () => recordingOperator(calls),
+    rejoin: async (system) => {
+      calls.push(['rejoin', system]);
+      return { position: '0/16B3748', tables: ['accounts'] };
+    },
     plan: async () => [],
     cases: async () => [],
     files: () => ({ config: { systems: '***' }, mappings: {} }),
@@ -428,6 +432,14 @@ function carrick(changes: Partial<Composition> = {}, fail?: unknown) {
 }
 
 describe('the command line', () => {
+  test('rejoins a system with the servers at hand', async () => {
+    const { run, calls, loads, text } = carrick();
+    expect(await run('rejoin', 'crm')).toBe(0);
+    expect(calls).toEqual([['rejoin', 'crm']]);
+    expect(loads).toEqual([['carrick.yaml', false]]);
+    expect(text()).toContain('crm will be followed from 0/16B3748 on');
+  });
+
   test('calls the operator, closes it, prints', async () => {
     const { run, calls, loads, text } = carrick();
     expect(await run('conflicts', 'list', '--state', 'open', '--limit', '5000')).toBe(0);

@@ -275,6 +275,8 @@ function describeOutbox(open: Open): void {
     expect(await after.sent('erp', 7, 9)).toEqual(frozen);
     expect(await after.sent('erp', 7, 1)).toEqual([frozen[0]]);
     expect(await after.sent('erp', 6, 9)).toEqual([]);
+    expect(await after.sent('erp', null, 9)).toEqual(frozen);
+    expect(await after.sent('crm', null, 9)).toEqual([]);
     expect(await after.desk.outbox([3, 9, 2])).toEqual([frozen[1], entry(2)]);
     expect(seqs(await after.ready('erp', 0, 9))).toEqual([2]);
     expect(after.head().batches).toEqual({ erp: 7 });

@@ -179,14 +179,15 @@ const twoPhase = () =>
   halt(
     'source.unsupported',
     'A mapped table was changed in a two-phase XA transaction, whose outcome comes later',
-    'Change mapped tables in ordinary transactions, or with XA COMMIT … ONE PHASE, and resync.',
+    'Change mapped tables in ordinary transactions, or with XA COMMIT … ONE PHASE; ' +
+      'then `carrick rejoin`.',
   );
 
 function incident(): never {
   throw halt(
     'source.lost',
     'The server wrote to its log that events are missing from it',
-    'Resync the system: what was lost cannot be read.',
+    'What was lost cannot be read: stop Carrick, then `carrick rejoin` for this system.',
   );
 }
 

@@ -105,12 +105,12 @@ const statementFormat = (table: string) =>
   halt(
     'source.unsupported',
     `A change of ${table} is in the log as its statement, not as its rows`,
-    'Set binlog_format=ROW, also for sessions that set it themselves, and resync.',
+    'Set binlog_format=ROW, also for sessions that set it themselves; then `carrick rejoin`.',
   );
 
 const savepoint = () =>
   halt(
     'source.unsupported',
     'The log takes a part of a transaction back (ROLLBACK TO a savepoint)',
-    'Do not mix engines in a transaction on mapped tables, and resync.',
+    'Do not mix engines in a transaction on mapped tables; then `carrick rejoin`.',
   );

@@ -87,8 +87,8 @@ export function lost(position: LogPosition, why: string): Error {
   return halt(
     'source.lost',
     `The position ${formatPosition(position).slice(0, 200)} cannot be continued: ${why}`,
-    'Resync the system. If it was restored or replaced, check that the URL names the right one; ' +
-      'if its log was purged, keep it longer (binlog_expire_logs_seconds).',
+    'Changes may be missing: follow "source.lost" in deploy/RUNBOOK.md; it ends in ' +
+      '`carrick rejoin`. If the log was purged, keep it longer (binlog_expire_logs_seconds).',
   );
 }
 
