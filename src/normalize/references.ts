@@ -8,7 +8,7 @@ type ReportIn<P> = (mapping: Mapping<P>, path: Path, message: string, detail?: D
 
 /**
  * A system that has a `ref` field must have the entity referred to, with a key of one column whose
- * kind is the reference's own: the reference's text is that row's key.
+ * kind is the reference's own: the reference's text is that row's key, and personal as that is.
  */
 export function checkReferences<P>(
   mappings: readonly Mapping<P>[],
@@ -25,7 +25,7 @@ export function checkReferences<P>(
   for (const [index, entity] of entities.entries()) {
     const mapping = mappings[index]!;
     for (const [system, part] of Object.entries(mapping.value.systems)) {
-      for (const { name, ref } of entity.fields) {
+      for (const { name, ref, pii } of entity.fields) {
         const written = part.fields[name];
         if (ref === null || written === undefined) continue;
         const target = mappings.find(({ value }) => value.entity === ref)?.value.systems;
@@ -41,6 +41,11 @@ export function checkReferences<P>(
           const message = `${name} is one column, but the key of ${ref} in ${system} is not`;
           report(mapping, path, message, { key: true });
           continue;
+        }
+        const lens = entities.find((one) => one.name === ref)?.lenses.get(system);
+        if (!pii && lens?.personal[lens.table.columns.indexOf(key[0]!)] === true) {
+          const message = `${name} holds the key of ${ref} in ${system}, which is personal`;
+          report(mapping, ['fields', name], message, { key: true, expected: '"pii: true"' });
         }
         const column = typeof written === 'string' ? written : written.column;
         const own = column === undefined ? undefined : kindOf(system, part.table, column);

@@ -249,3 +249,14 @@ test('an unknown way to hide a value is told with the ways there are', () => {
     expect.stringMatching(/^10:34 .*hash, drop/),
   ]);
 });
+
+test('what refers to a row by a personal key is personal too', () => {
+  const person = single('{type: string, pii: true}', 'id');
+  const letter = (ref: string) =>
+    person.replace('entity: thing', 'entity: letter').replace('{type: string, pii: true}', ref);
+  const texts = (ref: string) => [person, letter(ref).replace('f: id', 'f: code')];
+  expect(problemsOf(texts('{ref: thing, pii: true}'))).toEqual([]);
+  expect(problemsOf(texts('{ref: thing}'))).toEqual([
+    '4:3 f holds the key of thing in a, which is personal ("pii: true")',
+  ]);
+});
