@@ -1,18 +1,14 @@
 import { backoffSeconds } from './capture/backoff.ts';
 import type { Clock } from './capture/pace.ts';
 import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
-import type { Applier } from './contract/applier.ts';
+import type { Applier, Outcome } from './contract/applier.ts';
+import type { OutboxEntry, ParkedDelivery, Sent } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
 import type { Decisions } from './decide/decisions.ts';
-import {
-  apply,
-  type Buried,
-  echoName,
-  MAX_BATCH_ENTRIES,
-  prepare,
-  recover,
-} from './decide/deliveries.ts';
-import type { EchoOf, Unit } from './decide/pass.ts';
+import { type Applied, apply, type Buried, recover } from './decide/deliveries.ts';
+import { type EchoReader, echoName, echoReader } from './decide/echoes.ts';
+import { type Batch, freezeMore, prepare } from './decide/freeze.ts';
+import type { Unit } from './decide/pass.ts';
 import { parentTables } from './decide/routes.ts';
 import {
   blameTables,
@@ -24,10 +20,9 @@ import {
 } from './decide/tables.ts';
 import { releaseWaiting } from './decide/waiting.ts';
 import { CarrickError } from './errors.ts';
-import type { Mark, SourceBatch, Transaction } from './model/change.ts';
+import type { SourceBatch } from './model/change.ts';
 import type { Position } from './model/position.ts';
-import type { Report } from './observe/report.ts';
-import { indexSending } from './reconcile/echo.ts';
+import type { AppliedRows, Report } from './observe/report.ts';
 import { chunkEvents, rowEvents } from './reconcile/row-event.ts';
 
 /** A target without work is looked at so often. */
@@ -120,7 +115,7 @@ async function follow(
   const { watch, decided: judged } = await openTables(decisions, participant);
   if (judged !== null) report.released(judged);
   await using snapshot = snapshotOf(parts, participant, source, watch);
-  const echoes = echoReader(parts, system);
+  const echoes = echoReader(decisions, parts.instance, system);
   report.following(system, start, source, snapshot.loaded);
   let loading = !snapshot.loaded;
   if (!loading) loaded();
@@ -172,11 +167,11 @@ async function deliver(
   number = await recover(decisions, system, applier, number);
   const bell = decisions.bells.get(system);
   const buried: Buried = new Map();
+  const told = (parked: readonly ParkedDelivery[]): void =>
+    report.released({ journal: [], parked, echoes: 0 });
   report.target(system, { kind: 'delivering' });
   while (!stop.aborted) {
-    const batch = await prepare(decisions, system, number + 1, (parked) =>
-      report.released({ journal: [], parked, echoes: 0 }),
-    );
+    const batch = await prepare(decisions, system, number + 1, told);
     moving();
     if (batch === null) {
       report.target(system, { kind: 'idle' });
@@ -186,27 +181,38 @@ async function deliver(
     } else if (batch !== 'progress') {
       number = batch.number;
       const started = performance.now();
-      const { outcomes } = await apply(applier, batch, buried, (applied) => {
-        decisions.generated.set(echoName(system, number), new Map(applied.generated));
-        for (const [{ entry }, outcome] of applied.outcomes) {
+      const rows = new Map<string, AppliedRows>();
+      const written = ({ outcomes, generated }: Applied): void => {
+        decisions.generated.set(echoName(system, number), generated);
+        for (const [{ entry, need }, outcome] of outcomes) {
           if (outcome.kind === 'already') decisions.already.add(entry.seq);
-          if (outcome.kind !== 'refused') continue;
-          decisions.refused.set(entry.seq, `${outcome.code}: ${outcome.reason}`);
+          if (outcome.kind === 'refused') {
+            decisions.refused.set(entry.seq, `${outcome.code}: ${outcome.reason}`);
+          }
+          countRow(rows, entry, need.op, outcome.kind);
         }
-      }).catch(async (error) => {
+      };
+      const more = (part: Batch) => freezeMore(decisions, system, part, told);
+      await apply(applier, batch, { buried, written, more }).catch(async (error) => {
         throw await blameTables(decisions, participant, error);
       });
-      const rows = [...outcomes].map(([{ entry, need }, { kind }]) => ({
-        entity: entry.entity,
-        operation: need.op,
-        origin: entry.origin,
-        since: entry.since,
-        outcome: kind,
-      }));
       const seconds = (performance.now() - started) / 1000;
-      report.target(system, { kind: 'applied', batch: number, rows, seconds });
+      report.target(system, { kind: 'applied', batch: number, rows: [...rows.values()], seconds });
     }
   }
+}
+
+/** What is the same for many rows is told once: a batch may be larger than the memory. */
+function countRow(
+  rows: Map<string, AppliedRows>,
+  { entity, origin, since }: OutboxEntry,
+  operation: Sent['op'],
+  outcome: Outcome['kind'],
+): void {
+  const name = [entity, operation, origin, since, outcome].join(' ');
+  const known = rows.get(name);
+  if (known === undefined) rows.set(name, { entity, operation, origin, since, outcome, count: 1 });
+  else known.count += 1;
 }
 
 async function startingPoint(
@@ -235,7 +241,7 @@ async function unitsOf(
   const routes = watch.routes();
   for (const transaction of batch.transactions) {
     const { id, committedAt: at, complete } = transaction;
-    const echo = await echoes(transaction);
+    const echo = await echoes(transaction, batch);
     // Our own writes are understood even where the table was found not to fit before its log said
     // so: without their echo a row of ours would be met as a stranger's when it is read again.
     const events = rowEvents(transaction, echo === null ? routes : all);
@@ -262,26 +268,6 @@ function placeAfter(decisions: Decisions, system: string, batch: SourceBatch) {
     last === undefined ? (before?.openTransaction ?? null) : last.complete ? null : last.id;
   return { position: batch.position, openTransaction: open };
 }
-
-type EchoReader = (transaction: Transaction) => Promise<EchoOf | null>;
-
-/** Finds what our own apply transactions carried; the parts of one share what they have shown. */
-function echoReader({ instance, decisions }: PipelineParts, system: string): EchoReader {
-  let last: EchoOf | null = null;
-  return async ({ mark }) => {
-    if (mark === null || !isDelivery(mark, instance)) return null;
-    if (last?.batch === mark.batch) return last;
-    const { batch } = mark;
-    if (last !== null) decisions.generated.delete(echoName(system, last.batch));
-    const keys = decisions.generated.get(echoName(system, batch)) ?? new Map();
-    const entries = await decisions.ledger.sent(system, batch, MAX_BATCH_ENTRIES);
-    last = { batch, sending: indexSending(entries, decisions.refused), keys, shown: new Set() };
-    return last;
-  };
-}
-
-const isDelivery = (mark: Mark, instance: string): boolean =>
-  mark.instance === instance && mark.lane === 'deliver';
 
 function snapshotOf(
   parts: PipelineParts,

@@ -34,8 +34,16 @@ export interface Ledger extends AsyncDisposable {
     limit: number,
     except?: readonly string[],
   ): Promise<OutboxEntry[]>;
-  /** Entries of `system` sent in `batch` (null: in any), in seq order, at most `limit`. */
-  sent(system: string, batch: number | null, limit: number): Promise<OutboxEntry[]>;
+  /**
+   * Entries of `system` that were sent in `batch` (null: in any), in seq order after `afterSeq`, at
+   * most `limit`.
+   */
+  sent(
+    system: string,
+    batch: number | null,
+    afterSeq: number,
+    limit: number,
+  ): Promise<OutboxEntry[]>;
   /** What people look at; never on the daemon's hot path. */
   readonly desk: LedgerDesk;
 }

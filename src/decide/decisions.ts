@@ -52,7 +52,7 @@ export interface Decisions {
   /** Rung when a system's outbox got something that can be sent. */
   readonly bells: ReadonlyMap<string, Bell>;
   /** Keys that the appliers were told by the target, until their echo: by system and batch. */
-  readonly generated: Map<string, Map<string, RecordId>>;
+  readonly generated: Map<string, ReadonlyMap<string, RecordId>>;
   /** The rows that parked rows wait for, as link texts. */
   readonly awaited: Set<string>;
   /** What targets refused, by seq: set before the target commits, parked at the echo. */
@@ -63,6 +63,8 @@ export interface Decisions {
   readonly refusals: Map<string, number>;
   /** Holds of entities whose table in a system does not fit its mapping; see `tables.ts`. */
   readonly drifted: Map<string, number>;
+  /** So many deliveries are in memory at once; a batch is read and written in such parts. */
+  readonly partEntries: number;
   /** Resolves when it is on disk. */
   decide(
     units: readonly Unit[],
@@ -77,6 +79,7 @@ export function openDecisions(
   systems: readonly string[],
   population: Record<string, number>,
   onSync: (seconds: number) => void,
+  partEntries = 2000,
 ): Decisions {
   const head = ledger.head();
   const numbers: Numbers = { record: head.nextRecord, case: head.nextCase, seq: head.nextSeq };
@@ -142,6 +145,7 @@ export function openDecisions(
     refusals,
     drifted,
     awaited,
+    partEntries,
     decide: durably(ledger, commit, onSync),
   };
 }
@@ -201,7 +205,8 @@ async function settled(
   for (;;) {
     const pass = runPass(ground, units, loaded);
     extra?.(pass.w);
-    if (isComplete(pass.w.missing)) return { pass, loaded };
+    if (isComplete(pass.w.missing) && pass.short.size === 0) return { pass, loaded };
+    for (const echo of pass.short) await echo.more();
     const query = queryOf(pass.w.missing);
     remember(loaded, query, await ledger.find(query));
   }

@@ -37,14 +37,16 @@ export interface Unit {
   readonly complete: boolean;
 }
 
-/** One object for all parts of one apply transaction. */
+/** One object for all parts of one apply transaction; see `echoes.ts`. */
 export interface EchoOf {
   readonly batch: number;
-  readonly sending: Sending;
+  sending: Sending;
   /** Row keys that the target gave; see `generatedText`. */
   readonly keys: ReadonlyMap<string, RecordId>;
   /** Seqs that committed parts have shown. */
   readonly shown: Set<number>;
+  /** Loads more of what was sent into `sending`. */
+  more(): Promise<void>;
 }
 
 export const refusalText = (system: string, record: RecordId): string => `${system}:${record}`;
@@ -72,6 +74,8 @@ export interface Pass {
   /** What the apply transactions have shown by now, this batch's parts included. */
   readonly shown: Map<EchoOf, ReadonlySet<number>>;
   readonly floods: FloodCounts;
+  /** Of which more has to be loaded before the pass counts. */
+  readonly short: Set<EchoOf>;
   echoes: number;
 }
 
@@ -84,6 +88,7 @@ export function runPass(ground: Ground, units: readonly Unit[], loaded: Loaded):
     removed: [],
     shown: new Map(),
     floods: new Map(ground.floods),
+    short: new Set(),
     echoes: 0,
   };
   const gauge = floodGauge(pass.floods, (entity) => ground.population[entity] ?? 0);
@@ -127,6 +132,7 @@ function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, Ou
   const again = new Map<RecordId, OutboxEntry>();
   if (of === null) return again;
   const before = shownBefore(of, pass);
+  if (echo.isShort || (unit.complete && of.sending.reach !== null)) pass.short.add(of);
   for (const entry of of.sending.entries) {
     const shown = echo.taken.has(entry.seq);
     if (shown && !before.has(entry.seq)) {

@@ -34,11 +34,12 @@ export function memoryReader(
           return free && entry.seq > afterSeq && !except.includes(entry.entity);
         }).slice(0, limit),
       ),
-    sent: (system, batch, limit) =>
+    sent: (system, batch, afterSeq, limit) =>
       inTurn(() =>
-        entries(disk, system, ({ entry }) =>
-          batch === null ? entry.batch !== null : entry.batch === batch,
-        ).slice(0, limit),
+        entries(disk, system, ({ entry }) => {
+          const isSent = batch === null ? entry.batch !== null : entry.batch === batch;
+          return isSent && entry.seq > afterSeq;
+        }).slice(0, limit),
       ),
     desk: desk(disk, inTurn),
   };

@@ -19,7 +19,7 @@ export interface Reader {
   head(): LedgerHead;
   find(query: LedgerQuery): LedgerFound;
   ready(system: string, afterSeq: number, limit: number, except?: readonly string[]): OutboxEntry[];
-  sent(system: string, batch: number | null, limit: number): OutboxEntry[];
+  sent(system: string, batch: number | null, afterSeq: number, limit: number): OutboxEntry[];
   outbox(seqs: readonly number[]): OutboxEntry[];
 }
 
@@ -209,11 +209,13 @@ function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent' | 'outbox'> {
   );
   const sent = rows(
     store,
-    `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch = ? ORDER BY seq LIMIT ?`,
+    `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch = ? AND seq > ?
+     ORDER BY seq LIMIT ?`,
   );
   const sentInAny = rows(
     store,
-    `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch IS NOT NULL ORDER BY seq LIMIT ?`,
+    `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch IS NOT NULL AND seq > ?
+     ORDER BY seq LIMIT ?`,
   );
   const one = rows(store, `SELECT ${OUTBOX} FROM outbox WHERE seq = ?`);
   const entries = (statement: StatementSync, system: string, ...rest: (number | string)[]) => {
@@ -226,8 +228,10 @@ function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent' | 'outbox'> {
       const codes = except.flatMap((entity) => store.names.known(entity) ?? []);
       return entries(ready, system, afterSeq, JSON.stringify(codes), limit);
     },
-    sent: (system, batch, limit) =>
-      batch === null ? entries(sentInAny, system, limit) : entries(sent, system, batch, limit),
+    sent: (system, batch, afterSeq, limit) =>
+      batch === null
+        ? entries(sentInAny, system, afterSeq, limit)
+        : entries(sent, system, batch, afterSeq, limit),
     outbox: (seqs) => seqs.flatMap((seq) => allRows(one, seq).map((row) => entryOf(store, row))),
   };
 }

@@ -37,16 +37,18 @@ export type TargetNews =
   | {
       readonly kind: 'applied';
       readonly batch: number;
-      readonly rows: readonly AppliedRow[];
+      readonly rows: readonly AppliedRows[];
       readonly seconds: number;
     };
 
-export interface AppliedRow {
+/** Rows of a batch of which all but their number is the same. */
+export interface AppliedRows {
   readonly entity: string;
   readonly operation: 'insert' | 'update' | 'delete';
   readonly origin: string;
   readonly since: Micros;
   readonly outcome: Outcome['kind'];
+  count: number;
 }
 
 export interface UnitRows {

@@ -257,19 +257,23 @@ function tellTarget(
   const { batch, rows } = told;
   const counts = new Map<string, number>();
   let diverged = 0;
-  for (const { entity, operation, outcome, origin, since } of rows) {
-    if (outcome === 'diverged') diverged += 1;
+  let all = 0;
+  for (const { entity, operation, outcome, origin, since, count } of rows) {
+    all += count;
+    if (outcome === 'diverged') diverged += count;
     if (outcome !== 'applied') continue;
     const name = `${entity} ${operation}`;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+    counts.set(name, (counts.get(name) ?? 0) + count);
     const labels = { source: origin, target: system };
-    metrics.observe('carrick_commit_to_applied_seconds', labels, seconds(since));
+    const lag = seconds(since);
+    for (let n = 0; n < count; n++)
+      metrics.observe('carrick_commit_to_applied_seconds', labels, lag);
   }
   for (const [name, count] of counts) {
     const [entity = '', operation = ''] = name.split(' ');
     metrics.add('carrick_applied_rows_total', { system, entity, operation }, count);
   }
-  log.event('target.batch', { system, batch, rows: rows.length, seconds: told.seconds });
+  log.event('target.batch', { system, batch, rows: all, seconds: told.seconds });
   if (diverged === 0) return;
   metrics.add('carrick_diverged_total', { system }, diverged);
   log.event('target.diverged', { system, batch, rows: diverged });

@@ -1,19 +1,14 @@
 /** What can happen next, and what the world is like after it. */
 import type { Entity } from '../../src/contract/entity.ts';
 import { type Decisions, openDecisions } from '../../src/decide/decisions.ts';
-import {
-  apply,
-  echoName,
-  MAX_BATCH_ENTRIES,
-  prepare,
-  recover,
-} from '../../src/decide/deliveries.ts';
+import { type Applied, apply, recover } from '../../src/decide/deliveries.ts';
+import { echoName, openEchoOf } from '../../src/decide/echoes.ts';
+import { prepare } from '../../src/decide/freeze.ts';
 import { refusalText } from '../../src/decide/pass.ts';
 import { routesOf } from '../../src/decide/routes.ts';
 import { openMemoryLedger } from '../../src/ledger/memory.ts';
 import type { Change as LoggedChange } from '../../src/model/change.ts';
 import type { Position } from '../../src/model/position.ts';
-import { indexSending } from '../../src/reconcile/echo.ts';
 import { rowEvents } from '../../src/reconcile/row-event.ts';
 import { type Answer, modelApplier, Torn } from './applier.ts';
 import {
@@ -161,7 +156,7 @@ const read =
     const changes = logged.changes.map((change): LoggedChange => ({ table, ...imageOf(change) }));
     const whole = { id: transaction, committedAt: at, mark: null, changes, complete: true };
     const ours = batch !== null && ground.defect !== 'echoes are changes';
-    const echo = ours ? await echoOf(decisions, name, batch) : null;
+    const echo = ours ? await openEchoOf(decisions, name, batch) : null;
     const events = rowEvents(whole, routes);
     await decisions.decide(
       [{ system: name, transaction, at, origin: 'log', events, echo, complete: true }],
@@ -184,12 +179,6 @@ function imageOf({ before, after: to }: Change): Pick<LoggedChange, 'op' | 'row'
   return { op: before === null ? 'insert' : 'update', row: cells(to), old: null };
 }
 
-async function echoOf(decisions: Decisions, name: string, batch: number) {
-  const keys = decisions.generated.get(echoName(name, batch)) ?? new Map<string, number>();
-  const entries = await decisions.ledger.sent(name, batch, MAX_BATCH_ENTRIES);
-  return { batch, sending: indexSending(entries), keys, shown: new Set<number>() };
-}
-
 const freeze =
   (name: string): Move['run'] =>
   async (world, ground) => {
@@ -208,12 +197,13 @@ const send =
     world.memory.frozen.delete(name);
     const applier = modelApplier(world, name, answer, ground.defect === 'blind writes');
     try {
-      await apply(applier, batch, new Map(), (applied) => {
-        decisions.generated.set(echoName(name, batch.number), new Map(applied.generated));
-        for (const [{ entry }, outcome] of applied.outcomes) {
+      const written = ({ outcomes, generated }: Applied): void => {
+        decisions.generated.set(echoName(name, batch.number), generated);
+        for (const [{ entry }, outcome] of outcomes) {
           if (outcome.kind === 'already') decisions.already.add(entry.seq);
         }
-      });
+      };
+      await apply(applier, batch, { buried: new Map(), written, more: async () => null });
     } catch (error) {
       if (!(error instanceof Torn)) throw error;
       if (ground.defect === 'nothing is taken back') return;

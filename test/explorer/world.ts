@@ -5,7 +5,7 @@
  * which things happen.
  */
 import type { Entity, Policy } from '../../src/contract/entity.ts';
-import type { Batch } from '../../src/decide/deliveries.ts';
+import type { Batch } from '../../src/decide/freeze.ts';
 import { copyDisk, type Disk, emptyDisk } from '../../src/ledger/memory-disk.ts';
 import type { RecordId } from '../../src/model/record.ts';
 import type { Value } from '../../src/model/value.ts';
@@ -76,7 +76,7 @@ export interface System {
 
 /** What dies with the process. */
 export interface Memory {
-  readonly generated: Map<string, Map<string, RecordId>>;
+  readonly generated: Map<string, ReadonlyMap<string, RecordId>>;
   readonly refused: Map<number, string>;
   readonly already: Set<number>;
   /** By target: frozen and not sent yet. */

@@ -158,7 +158,7 @@ async function everything(ledger: Ledger) {
     found: await ledger.find({ links: rows, identities: values, records: IDS, parkedRows: rows }),
     ready: await Promise.all(SYSTEMS.map((system) => ledger.ready(system, 1, 2))),
     sent: await Promise.all(
-      SYSTEMS.flatMap((system) => [0, 1, 2].map((batch) => ledger.sent(system, batch, limit))),
+      SYSTEMS.flatMap((system) => [0, 1, 2].map((batch) => ledger.sent(system, batch, 0, limit))),
     ),
     conflicts: await Promise.all(STATES.map((state) => desk.conflicts({ state, limit }))),
     ofEntity: await Promise.all(

@@ -22,6 +22,9 @@ import { Violation, type World } from './world.ts';
 
 const INSTANCE = 'main';
 
+/** Deliveries that are in memory at once: few, so that batches have seams. */
+const PARTS = [1, 2, 5, 2000];
+
 /** The ledger as the pipeline sees it: answers take their time, effects keep their order. */
 function slowLedger(world: World, ledger: MemoryLedger): Ledger {
   const line = world.ledgerLine;
@@ -34,7 +37,7 @@ function slowLedger(world: World, ledger: MemoryLedger): Ledger {
     ...ledger,
     find: (query) => slow('ledger find', ledger.find(query)),
     ready: (...asked) => slow('ledger ready', ledger.ready(...asked)),
-    sent: (system, batch, limit) => slow('ledger sent', ledger.sent(system, batch, limit)),
+    sent: (...asked) => slow('ledger sent', ledger.sent(...asked)),
     commit: (changes) => slow('ledger committed', ledger.commit(changes)),
   };
 }
@@ -49,7 +52,15 @@ export async function boot(world: World): Promise<void> {
   const { records } = await ledger.desk.counts();
   const seen = mutation?.ledger?.(slowLedger(world, ledger)) ?? slowLedger(world, ledger);
   const known = mutation?.entities?.(byName) ?? byName;
-  const decisions = openDecisions(seen, known, scenario.setup.systems, { ...records }, () => {});
+  const { systems } = scenario.setup;
+  const decisions = openDecisions(
+    seen,
+    known,
+    systems,
+    { ...records },
+    () => {},
+    PARTS[scenario.seed % PARTS.length],
+  );
   for (const item of await ledger.desk.parked({ limit: 1000 })) {
     if (item.kind === 'delivery') {
       decisions.refusals.set(refusalText(item.system, item.record), item.id);

@@ -52,6 +52,7 @@ const ground = (already: readonly number[], attempts = 0): [Ground, Unit] => {
     sending: indexSending([sent]),
     keys: new Map(),
     shown: new Set(),
+    more: async () => undefined,
   };
   const unit: Unit = {
     system: 'erp',

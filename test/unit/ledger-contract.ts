@@ -272,16 +272,18 @@ function describeOutbox(open: Open): void {
     );
     await ledger.commit(outbox({ send: frozen }));
     const after = await again();
-    expect(await after.sent('erp', 7, 9)).toEqual(frozen);
-    expect(await after.sent('erp', 7, 1)).toEqual([frozen[0]]);
-    expect(await after.sent('erp', 6, 9)).toEqual([]);
-    expect(await after.sent('erp', null, 9)).toEqual(frozen);
-    expect(await after.sent('crm', null, 9)).toEqual([]);
+    expect(await after.sent('erp', 7, 0, 9)).toEqual(frozen);
+    expect(await after.sent('erp', 7, 0, 1)).toEqual([frozen[0]]);
+    expect(await after.sent('erp', 7, frozen[0]!.seq, 9)).toEqual(frozen.slice(1));
+    expect(await after.sent('erp', 6, 0, 9)).toEqual([]);
+    expect(await after.sent('erp', null, 0, 9)).toEqual(frozen);
+    expect(await after.sent('erp', null, frozen[0]!.seq, 9)).toEqual(frozen.slice(1));
+    expect(await after.sent('crm', null, 0, 9)).toEqual([]);
     expect(await after.desk.outbox([3, 9, 2])).toEqual([frozen[1], entry(2)]);
     expect(seqs(await after.ready('erp', 0, 9))).toEqual([2]);
     expect(after.head().batches).toEqual({ erp: 7 });
     await after.commit(outbox({ remove: [1], add: [entry(3, { attempts: 3 })] }));
-    expect(await after.sent('erp', 7, 9)).toEqual([]);
+    expect(await after.sent('erp', 7, 0, 9)).toEqual([]);
     expect(await after.ready('erp', 0, 9)).toEqual([entry(2), entry(3, { attempts: 3 })]);
   });
 }

@@ -136,7 +136,7 @@ async function everything(ledger: Ledger) {
       parkedRows: [{ system: 'crm', entity: 'order', key: 'o3' }],
     }),
     ready: await ledger.ready('erp', 0, 9),
-    sent: await ledger.sent('erp', 6, 9),
+    sent: await ledger.sent('erp', 6, 0, 9),
     history: await desk.history('customer', 7, 9),
     waiting: await desk.waitingFor({ system: 'crm', entity: 'customer', key: 'c1' }),
     counts: await desk.counts(),

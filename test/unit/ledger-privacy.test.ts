@@ -127,7 +127,7 @@ async function everything(ledger: Ledger) {
       records: [1, 2],
       parkedRows: [link],
     }),
-    sent: await ledger.sent('erp', 3, 9),
+    sent: await ledger.sent('erp', 3, 0, 9),
     journal: await desk.conflict(1),
     waiting: await desk.waitingFor({ ...link, key: 'awaited-key' }),
     linked: await desk.linked('erp', 'customer', null, 9),

@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest';
+import type { Applier } from '../../src/contract/applier.ts';
+import type { OutboxEntry } from '../../src/contract/ledger.ts';
+import { openDecisions } from '../../src/decide/decisions.ts';
+import { apply } from '../../src/decide/deliveries.ts';
+import { openEchoOf } from '../../src/decide/echoes.ts';
+import { type Batch, freezeMore, prepare } from '../../src/decide/freeze.ts';
+import { openMemoryLedger } from '../../src/ledger/memory.ts';
+import { createRecord } from '../../src/reconcile/settle.ts';
+import { entityOf, patchOf } from '../support/entity.ts';
+
+const PART = 3;
+const entity = entityOf({ fields: { no: 'string' }, systems: { crm: {}, erp: {} } });
+
+const entryOf = (seq: number, origin: string, transaction: string): OutboxEntry => ({
+  ...{ seq, system: 'erp', record: seq, entity: entity.name, since: 5, origin, transaction },
+  ...{ batch: null, sent: null, attempts: 0 },
+});
+
+/** An outbox for the ERP, its entries in this order. */
+async function withOutbox(entries: readonly OutboxEntry[]) {
+  const ledger = openMemoryLedger();
+  const records = entries.map(({ seq }) => ({
+    ...createRecord(seq, patchOf(entity, 'crm', { no: `N${seq}` }, 1000)),
+    outbox: { erp: seq },
+  }));
+  await ledger.commit({
+    records,
+    outbox: { add: entries, send: [], remove: [], release: [], wait: [] },
+  });
+  const entities = new Map([[entity.name, entity]]);
+  return openDecisions(ledger, entities, ['crm', 'erp'], {}, () => {}, PART);
+}
+
+/** Takes every write, and tells what came in which transaction. */
+function takingApplier() {
+  const told: string[] = [];
+  const never = async (): Promise<never> => {
+    throw new Error('not expected');
+  };
+  const applier: Applier = {
+    ...{ committed: never, fence: never, ping: never },
+    async begin(batch) {
+      told.push(`begin ${batch}`);
+      return {
+        inTheWay: never,
+        async write({ rows }) {
+          told.push(`write ${rows.map(({ values }) => values[0]).join(' ')}`);
+          return rows.map(({ values }) => ({ kind: 'applied', key: [`${values[0]}`] }) as const);
+        },
+        async commit() {
+          told.push('commit');
+        },
+        async [Symbol.asyncDispose]() {},
+      };
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+  return { applier, told };
+}
+
+async function deliver(decisions: Awaited<ReturnType<typeof withOutbox>>): Promise<string[]> {
+  const { applier, told } = takingApplier();
+  for (let number = 1; ; number++) {
+    const batch = await prepare(decisions, 'erp', number, () => undefined);
+    if (batch === null || batch === 'progress') return told;
+    await apply(applier, batch, {
+      buried: new Map(),
+      written: ({ outcomes }) => expect(outcomes.size).toBeLessThanOrEqual(PART),
+      more: (part: Batch) => freezeMore(decisions, 'erp', part, () => undefined),
+    });
+  }
+}
+
+test('a source transaction of many parts is one transaction in the target', async () => {
+  const many = [1, 2, 3, 4, 5, 6, 7].map((seq) => entryOf(seq, 'crm', 'large'));
+  const decisions = await withOutbox([...many, entryOf(8, 'crm', 'next')]);
+  expect(await deliver(decisions)).toEqual([
+    ...['begin 1', 'write N1 N2 N3', 'write N4 N5 N6', 'write N7', 'commit'],
+    ...['begin 2', 'write N8', 'commit'],
+  ]);
+});
+
+test('what another system did meanwhile does not cut it', async () => {
+  const mixed = [
+    ...[entryOf(1, 'crm', 'large'), entryOf(2, 'web', 'small'), entryOf(3, 'crm', 'large')],
+    ...[entryOf(4, 'crm', 'large'), entryOf(5, 'web', 'other'), entryOf(6, 'crm', 'large')],
+    entryOf(7, 'crm', 'large'),
+  ];
+  expect(await deliver(await withOutbox(mixed))).toEqual([
+    ...['begin 1', 'write N1 N3', 'write N4 N6', 'write N7', 'commit'],
+    ...['begin 2', 'write N2 N5', 'commit'],
+  ]);
+});
+
+test('its echo is loaded part by part', async () => {
+  const many = [1, 2, 3, 4, 5, 6, 7].map((seq) => entryOf(seq, 'crm', 'large'));
+  const decisions = await withOutbox(many);
+  await deliver(decisions);
+  const echo = await openEchoOf(decisions, 'erp', 1);
+  const loaded = () => echo.sending.entries.map(({ seq }) => seq);
+  expect(loaded()).toEqual([1, 2, 3]);
+  await echo.more();
+  await echo.more();
+  expect(loaded()).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  expect(echo.sending.reach).toBeNull();
+});
