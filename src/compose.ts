@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { connectors } from '../connectors/registry.ts';
 import { loadCases } from './config/cases.ts';
 import { jsonSchema as schemaOf } from './config/json-schema.ts';
@@ -74,9 +74,11 @@ async function loadParts(path: string, env: Env, how: { offline: boolean }): Pro
   // Mistakes in the files are told before any server is asked.
   const offline = compile(config, null, undefined);
   const { instance } = config;
+  const scratch = dirname(resolve(config.ledger.path));
   const systems = new Map<string, System>();
   for (const [system, { connector, options }] of config.systems) {
-    systems.set(system, connectorOf(types, connector).connect(options, { system, instance }));
+    const context = { system, instance, scratch };
+    systems.set(system, connectorOf(types, connector).connect(options, context));
   }
   try {
     const schemas = how.offline ? undefined : await describeAll(config, systems);

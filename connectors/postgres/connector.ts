@@ -12,6 +12,7 @@ import { preflight } from './preflight.ts';
 import { openPool, queryRows } from './session.ts';
 import { setup, setupScript } from './setup.ts';
 import { createSource } from './source.ts';
+import type { Scratch } from './streams.ts';
 
 export const connector: Connector = {
   type: 'postgres',
@@ -20,7 +21,8 @@ export const connector: Connector = {
   connect: (options, context) => connect(options as PostgresOptions, context),
 };
 
-function connect(options: PostgresOptions, { instance }: ConnectorContext): System {
+function connect(options: PostgresOptions, { instance, scratch }: ConnectorContext): System {
+  const room: Scratch = { folder: scratch ?? null };
   const connection = connectionOf(options);
   const name = `carrick_${instance}`;
   const pool = openPool(connection);
@@ -35,7 +37,7 @@ function connect(options: PostgresOptions, { instance }: ConnectorContext): Syst
     preflight: (needs) => preflight(pool, name, needs),
     setupScript: (needs) => setupScript(name, roleOf(options), needs),
     setup: (needs) => setup(pool, name, needs),
-    source: async (tables) => createSource({ pool, connection, name, tables }),
+    source: async (tables) => createSource({ pool, connection, name, tables, scratch: room }),
     applier: async () => createApplier({ pool, connection, instance }),
     async clockOffset() {
       const before = now();

@@ -65,9 +65,12 @@ const TEXT = 0x74;
 /** 2000-01-01T00:00:00Z, PostgreSQL's epoch. */
 const EPOCH: Micros = 946_684_800_000_000;
 
+export const readTime = (message: Buffer, at: number): Micros =>
+  EPOCH + Number(message.readBigInt64BE(at));
+
 /**
- * Decodes pgoutput, protocol version 1 (PostgreSQL manual, "Logical Replication Message Formats").
- * The buffers belong to the driver, which uses them again: all is read before `decode` returns.
+ * Decodes pgoutput as of protocol version 1 (PostgreSQL manual, "Logical Replication Message
+ * Formats"). The buffers belong to the driver, which uses them again: all is read before `decode` returns.
  */
 export class Decoder {
   readonly #sink: Sink;
@@ -86,7 +89,7 @@ export class Decoder {
     if (tag === INSERT || tag === UPDATE || tag === DELETE) {
       this.#row(tag);
     } else if (tag === BEGIN) {
-      const committedAt = EPOCH + Number(message.readBigInt64BE(9));
+      const committedAt = readTime(message, 9);
       this.#sink.begin(message.readBigUInt64BE(1), committedAt, message.readUInt32BE(17));
     } else if (tag === COMMIT) {
       this.#sink.commit(message.readBigUInt64BE(10));

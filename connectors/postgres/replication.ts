@@ -14,6 +14,8 @@ export interface LogOptions {
   readonly slot: string;
   readonly publication: string;
   readonly from: LogPosition;
+  /** The server may send transactions before they are committed. */
+  readonly streaming: boolean;
   /** The server continues at the position, on this timeline. */
   onStart(timeline: number): void;
   /** One pgoutput message; its bytes are used again after the return. */
@@ -87,14 +89,16 @@ class LogPlugin extends AbstractPlugin<PluginOptions> {
   }
 
   async start(client: Client, slot: string): Promise<unknown> {
-    const { from, publication, onStart, onSocket, onBytes } = this.options;
+    const { from, publication, streaming, onStart, onSocket, onBytes } = this.options;
     onStart(await continuedOn(client, await readSlot(client, slot), from));
     const { stream } = client.connection;
     stream.on('data', onBytes);
     onSocket(stream);
-    // Version 1 because transactions then come whole and in commit order: a huge one is spilled to
-    // the server's disk, not to our memory. The package's own start does not quote the publication.
-    const settings = `proto_version '1', publication_names '"${publication}"', messages 'false'`;
+    // Version 2 has streaming, 3 two-phase commits, which are read when they are decided, and 4
+    // parallel streaming, whose abort times serve those who apply in parallel. Not streamed, a huge
+    // transaction is spilled to the server's disk. The package's start quotes no publication.
+    const version = streaming ? `proto_version '2', streaming 'on'` : `proto_version '1'`;
+    const settings = `${version}, publication_names '"${publication}"', messages 'false'`;
     return client.query(
       `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(from.finished)} (${settings})`,
     );

@@ -11,6 +11,7 @@ import { describeError } from './errors.ts';
 import { formatPosition, parsePosition } from './position.ts';
 import { createReader, estimateRows } from './read.ts';
 import { CATALOG_PATH, sessionConfig } from './session.ts';
+import type { Scratch } from './streams.ts';
 import { Tail } from './tail.ts';
 
 export interface SourceOptions {
@@ -20,6 +21,7 @@ export interface SourceOptions {
   readonly name: string;
   readonly tables: readonly TableSpec[];
   readonly limits?: BatchLimits;
+  readonly scratch?: Scratch;
 }
 
 export function createSource(options: SourceOptions): Source {
@@ -54,7 +56,9 @@ export function createSource(options: SourceOptions): Source {
         tables.map((table) => table.name),
       );
       const limits = options.limits ?? BATCH_LIMITS;
-      tail = new Tail({ pool, connection, name, tables, declared, types, from, limits });
+      const scratch = options.scratch ?? { folder: null };
+      const shared = { pool, connection, name, tables, types, scratch };
+      tail = new Tail({ ...shared, declared, from, limits });
       yield* tail.batches();
     },
     settle(position) {

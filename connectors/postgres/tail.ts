@@ -8,10 +8,17 @@ import type { Types } from './catalog.ts';
 import type { PostgresTable } from './describe.ts';
 import { describeError } from './errors.ts';
 import { createMonitor, type Monitor } from './monitor.ts';
-import { Decoder, RELATION, readRelation } from './pgoutput.ts';
+import { Decoder, RELATION, readRelation, type Sink } from './pgoutput.ts';
 import type { LogPosition } from './position.ts';
 import { type LogConnection, openLog } from './replication.ts';
 import { createSink, type WantedTables, wantedTables } from './sink.ts';
+import {
+  createStreams,
+  NoRoom,
+  type Scratch,
+  type StreamedCommit,
+  type Streams,
+} from './streams.ts';
 
 export interface TailOptions {
   readonly pool: Pool;
@@ -24,6 +31,7 @@ export interface TailOptions {
   readonly types: Types;
   readonly from: LogPosition;
   readonly limits: BatchLimits;
+  readonly scratch: Scratch;
 }
 
 /** Full batches that wait before the socket is read no more. */
@@ -41,12 +49,16 @@ export class Tail {
   readonly #wanted: WantedTables;
   readonly #assembler: Assembler;
   readonly #monitor: Monitor;
+  readonly #sink: Sink;
   readonly #decoder: Decoder;
+  /** Null: the server keeps transactions until they are committed. */
+  readonly #streams: Streams | null;
   readonly #acknowledger: Acknowledger;
   #log: LogConnection | null = null;
   #beating: NodeJS.Timeout | undefined;
   #failure: Error | null = null;
   #wake: () => void = () => {};
+  #makeRoom: () => void = () => {};
   /** Copies of messages that wait until the types of a relation have been looked up. */
   #held: Buffer[] | null = null;
   #paused = false;
@@ -62,7 +74,9 @@ export class Tail {
     this.#assembler = new Assembler(from, options.limits);
     this.#monitor = createMonitor(options.pool, options.name);
     const parts = { assembler: this.#assembler, monitor: this.#monitor, wanted: this.#wanted };
-    this.#decoder = new Decoder(createSink({ ...parts, types, declared }));
+    this.#sink = createSink({ ...parts, types, declared });
+    this.#decoder = new Decoder(this.#sink);
+    this.#streams = options.scratch.folder === null ? null : createStreams(options.scratch.folder);
     this.#acknowledger = createAcknowledger(from.finished, (lsn, ping) =>
       this.#log?.confirm(lsn, ping),
     );
@@ -101,6 +115,8 @@ export class Tail {
     this.#closed = true;
     clearInterval(this.#beating);
     this.#wake();
+    this.#makeRoom();
+    this.#streams?.close();
     this.#acknowledger.close();
     const log = this.#log;
     this.#log = null;
@@ -114,6 +130,7 @@ export class Tail {
       slot: name,
       publication: name,
       from,
+      streaming: this.#streams !== null,
       onStart: (timeline) => this.#assembler.continueOn(timeline),
       onMessage: (message) => this.#feed(message),
       onKeepalive: (lsn, reply) => this.#onKeepalive(lsn, reply),
@@ -126,6 +143,7 @@ export class Tail {
   #next(): SourceBatch | null {
     const batch = this.#assembler.take() ?? (this.#beat ? this.#heartbeat() : null);
     if (batch !== null) {
+      this.#makeRoom();
       this.#beat = false;
       this.#yieldedAt = Date.now();
     }
@@ -149,20 +167,67 @@ export class Tail {
       this.#held.push(Buffer.from(message));
       return;
     }
-    if (message[0] === RELATION) {
-      const unknown = this.#wanted.unknownTypes(readRelation(message));
-      if (unknown.length > 0) {
-        this.#hold(message, unknown);
-        return;
-      }
+    const streamed = this.#streamed(message);
+    if (streamed === true) return;
+    if (streamed !== false) {
+      this.#hold(this.#replay(streamed), []);
+      return;
+    }
+    const unknown = this.#unknownTypes(message);
+    if (unknown.length > 0) {
+      this.#hold(this.#options.types.load(unknown), [Buffer.from(message)]);
+      return;
     }
     this.#decoder.decode(message);
     if (this.#assembler.waiting >= QUEUE) this.#pause();
     this.#wake();
   }
 
-  #hold(message: Buffer, unknown: readonly number[]): void {
-    this.#held = [Buffer.from(message)];
+  #streamed(message: Buffer): StreamedCommit | boolean {
+    try {
+      return this.#streams?.take(message) ?? false;
+    } catch (error) {
+      if (!(error instanceof NoRoom)) throw error;
+      // The next stream goes without, and the server keeps them.
+      this.#options.scratch.folder = null;
+      this.#fail(retry('source.unreachable', error.message, 'Nothing to do: the server keeps it.'));
+      return true;
+    }
+  }
+
+  #unknownTypes(message: Buffer): number[] {
+    return message[0] === RELATION ? this.#wanted.unknownTypes(readRelation(message)) : [];
+  }
+
+  /** A streamed transaction is committed: its messages come now, as fast as they are wanted. */
+  async #replay({ spool, xid, commit, end, committedAt }: StreamedCommit): Promise<void> {
+    try {
+      this.#sink.begin(commit, committedAt, xid);
+      for await (const message of spool?.messages() ?? []) {
+        const unknown = this.#unknownTypes(message);
+        if (unknown.length > 0) await this.#options.types.load(unknown);
+        this.#decoder.decode(message);
+        while (this.#assembler.waiting >= QUEUE && !this.#closed) await this.#room();
+        if (this.#closed || this.#failure !== null) return;
+      }
+      this.#sink.commit(end);
+      this.#wake();
+    } finally {
+      spool?.close();
+    }
+  }
+
+  /** Resolves when a batch was taken. */
+  #room(): Promise<void> {
+    this.#wake();
+    return new Promise((resolve) => {
+      this.#makeRoom = resolve;
+    });
+  }
+
+  /** Keeps what comes until `work` is done; `first` is what has to wait for it. */
+  #hold(work: Promise<void>, first: Buffer[]): void {
+    this.#held = first;
     this.#pause();
     const release = (): void => {
       const messages = this.#held ?? [];
@@ -170,10 +235,7 @@ export class Tail {
       for (const held of messages) this.#feed(held);
       this.#resume();
     };
-    this.#options.types
-      .load(unknown)
-      .then(release)
-      .catch((error) => this.#fail(error));
+    work.then(release).catch((error) => this.#fail(error));
   }
 
   #onKeepalive(lsn: bigint, reply: boolean): void {
@@ -209,6 +271,7 @@ export class Tail {
   }
 
   #fail(error: unknown): void {
+    this.#makeRoom();
     this.#failure ??= describeError('source', error);
     this.#wake();
   }

@@ -30,6 +30,8 @@ export interface ConnectorContext {
    * From the configuration, default `main`; `[a-z0-9_]{1,40}`.
    */
   readonly instance: string;
+  /** A folder that is there, for files without a name; undefined: there is none. */
+  readonly scratch?: string;
 }
 
 /** One system, reached through its connector. Opening anything connects lazily. */

@@ -1,4 +1,5 @@
 /** One installation of a connector on a server, and what its log says. */
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { connectors } from '../../connectors/registry.ts';
@@ -107,7 +108,8 @@ export async function systemOf(name: string, options: unknown, instance: string)
   const connector = await connectors[name]!();
   const parsed = connector.parse(options);
   if (!parsed.ok) throw new Error(parsed.problems.map(({ message }) => message).join());
-  return connector.connect(parsed.options, { system: 'conforming', instance });
+  const context = { system: 'conforming', instance, scratch: tmpdir() };
+  return connector.connect(parsed.options, context);
 }
 
 /** Again while it may be tried again, as the pipeline does. */

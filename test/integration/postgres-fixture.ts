@@ -1,10 +1,12 @@
 /** One installation of the connector on a real server, for the postgres tests. */
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BATCH_LIMITS, type BatchLimits } from '../../connectors/postgres/assembler.ts';
 import { connectionOf, type PostgresOptions } from '../../connectors/postgres/config.ts';
 import { connector } from '../../connectors/postgres/connector.ts';
 import { openPool } from '../../connectors/postgres/session.ts';
 import { createSource } from '../../connectors/postgres/source.ts';
+import type { Scratch } from '../../connectors/postgres/streams.ts';
 import type { Needs, System } from '../../src/contract/connector.ts';
 import type { Source } from '../../src/contract/source.ts';
 import { CarrickError } from '../../src/errors.ts';
@@ -18,7 +20,7 @@ export interface Installation extends AsyncDisposable {
   readonly system: System;
   readonly needs: Needs;
   /** A source with batch limits of the test's own. */
-  source(limits?: Partial<BatchLimits>): Source;
+  source(limits?: Partial<BatchLimits>, scratch?: Scratch): Source;
 }
 
 let installations = 0;
@@ -43,8 +45,10 @@ export async function install(
     db,
     system,
     needs,
-    source: (limits) =>
-      createSource({ pool, connection, name, tables, limits: { ...BATCH_LIMITS, ...limits } }),
+    source: (limits, scratch = { folder: tmpdir() }) => {
+      const all = { ...BATCH_LIMITS, ...limits };
+      return createSource({ pool, connection, name, tables, limits: all, scratch });
+    },
     async [Symbol.asyncDispose]() {
       await system[Symbol.asyncDispose]();
       await pool.end();
