@@ -70,7 +70,8 @@ export const readTime = (message: Buffer, at: number): Micros =>
 
 /**
  * Decodes pgoutput as of protocol version 1 (PostgreSQL manual, "Logical Replication Message
- * Formats"). The buffers belong to the driver, which uses them again: all is read before `decode` returns.
+ * Formats"). The buffers belong to the driver, which uses them again: all is read before `decode`
+ * returns.
  */
 export class Decoder {
   readonly #sink: Sink;

@@ -86,8 +86,8 @@ test('what is rolled back never was, whatever part of what: as without streaming
   await it.db.query(`savepoint b; ${rows(1001, 1500)} release b; rollback to a;
     ${rows(501, 600)}`);
   await other.query(`begin; ${rows(10_001, 10_800)} rollback`);
-  await it.db.query(`savepoint c; savepoint d; ${rows(2001, 2600)} rollback to d; ${rows(2001, 2300)}
-    release c; savepoint e; delete from goods where id <= 300; rollback to e;
+  await it.db.query(`savepoint c; savepoint d; ${rows(2001, 2600)} rollback to d;
+    ${rows(2001, 2300)} release c; savepoint e; delete from goods where id <= 300; rollback to e;
     update goods set id = id + 20000 where id = 400; ${rows(3001, 3400)} commit`);
   await other.query(`insert into goods values (${END}, 'end')`);
   const plain = await readFrom(from, null, 2000);
