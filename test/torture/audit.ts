@@ -1,0 +1,89 @@
+/**
+ * What really happened, told by the databases themselves: triggers note every change of every row
+ * in the transaction that makes it, with what the row held before. So "what had its author seen?"
+ * needs neither a clock nor Carrick, and a commit whose answer was lost is known all the same.
+ */
+import type { Session } from './session.ts';
+import { type EntityName, plain, SHAPES, type SystemName, whoOf } from './shapes.ts';
+
+/** A row in common words; `outside`: dead, or none of the mapping's business. */
+export interface RowState {
+  readonly key: string;
+  readonly no: string;
+  readonly fields: Readonly<Record<string, string | null>>;
+  readonly outside: boolean;
+}
+
+export interface Change {
+  readonly system: SystemName;
+  readonly seq: number;
+  /** The user's transaction; null: Carrick, or a trigger in its transaction. */
+  readonly tx: string | null;
+  readonly at: string;
+  readonly entity: EntityName;
+  /** The thing behind the row, whatever its keys are; of a line `order/number`. */
+  readonly who: string;
+  readonly before: RowState | null;
+  readonly after: RowState | null;
+}
+
+const EVENTS = ['INSERT', 'UPDATE', 'DELETE'] as const;
+
+/** MariaDB's triggers need the columns by name; the CRM's are in crm.sql. */
+export async function createAuditTriggers(run: Session['run']): Promise<void> {
+  for (const [entity, { table }] of Object.entries(SHAPES.erp)) {
+    const { rows } = await run(
+      `SELECT column_name AS c FROM information_schema.columns
+       WHERE table_schema = DATABASE() AND table_name = ?`,
+      table,
+    );
+    const image = (of: 'OLD' | 'NEW'): string =>
+      `JSON_OBJECT(${rows.map(({ c }) => `'${c}', ${of}.${c}`).join(', ')})`;
+    for (const event of EVENTS) {
+      const before = event === 'INSERT' ? 'NULL' : image('OLD');
+      const after = event === 'DELETE' ? 'NULL' : image('NEW');
+      await run(
+        `CREATE TRIGGER audit_${entity}_${event.toLowerCase()} AFTER ${event} ON ${table}
+         FOR EACH ROW INSERT INTO audit (tx, entity, \`before\`, \`after\`)
+         VALUES (@tx, '${entity}', ${before}, ${after})`,
+      );
+    }
+  }
+}
+
+/** Everything that happened in one system, in order. */
+export async function readAudit(system: SystemName, { run }: Session): Promise<Change[]> {
+  const text = (column: string): string =>
+    system === 'crm' ? `${column}::text` : `CAST(\`${column}\` AS CHAR)`;
+  const { rows } = await run(
+    `SELECT seq, tx, entity, at, ${text('before')} AS b, ${text('after')} AS a
+     FROM audit ORDER BY seq`,
+  );
+  const orders = new Map<string, string>();
+  return rows.map(({ seq, tx = null, entity, at, b: old = null, a: now = null }) => {
+    const name = entity as EntityName;
+    const before = stateOf(system, name, old);
+    const after = stateOf(system, name, now);
+    const row = (after ?? before)!;
+    if (name === 'order') orders.set(row.key, row.no);
+    const order = orders.get(row.fields.order ?? '');
+    const who = name === 'line' ? `${order}/${row.no}` : whoOf(row.no);
+    return { system, seq: Number(seq), tx, at: at ?? '', entity: name, who, before, after };
+  });
+}
+
+function stateOf(system: SystemName, entity: EntityName, json: string | null): RowState | null {
+  if (json === null) return null;
+  const cells = JSON.parse(json) as Record<string, unknown>;
+  const { key, no, columns } = SHAPES[system][entity];
+  const fields = Object.entries(columns).map(([field, column]) => [
+    field,
+    plain(system, field, cells[column]),
+  ]);
+  return {
+    key: String(cells[key]),
+    no: String(cells[no]),
+    fields: Object.fromEntries(fields),
+    outside: Boolean(cells.archived) || Boolean(cells.is_vendor) || cells.active === 0,
+  };
+}

@@ -1,0 +1,160 @@
+/** What goes wrong, and in which order: the seed decides, time stays real. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Random } from '../simulation/random.ts';
+import { SYSTEMS } from './shapes.ts';
+import type { World } from './world.ts';
+
+/** One fault from its beginning to the point where it is mended. */
+interface Fault {
+  readonly kind: string;
+  /** At most one fault of a lane at a time; those of different lanes overlap. */
+  readonly lane: 'process' | 'network';
+  suffer(world: World, seconds: number): Promise<void>;
+}
+
+export interface Planned {
+  readonly fault: Fault;
+  readonly pause: number;
+  /** How long it lasts, in seconds. */
+  readonly seconds: number;
+}
+
+const wait = (seconds: number): Promise<void> => sleep(seconds * 1000);
+
+const ofCarrick: readonly Fault[] = [
+  {
+    kind: 'carrick killed',
+    lane: 'process',
+    async suffer({ carrick }) {
+      await carrick.stop('SIGKILL');
+      carrick.start();
+    },
+  },
+  {
+    kind: 'carrick killed, started later',
+    lane: 'process',
+    async suffer({ carrick }, seconds) {
+      await carrick.stop('SIGKILL');
+      await wait(seconds);
+      carrick.start();
+    },
+  },
+  {
+    kind: 'carrick stopped by SIGTERM',
+    lane: 'process',
+    async suffer({ carrick }) {
+      await carrick.stop('SIGTERM');
+      carrick.start();
+    },
+  },
+];
+
+const ofServers: readonly Fault[] = SYSTEMS.flatMap((system): Fault[] => [
+  {
+    kind: `${system} stopped`,
+    lane: 'process',
+    async suffer({ servers }, seconds) {
+      await servers[system].stop(system === 'crm' ? 'immediate' : 'clean');
+      await wait(seconds / 2);
+      await servers[system].start();
+    },
+  },
+  {
+    kind: `${system} killed`,
+    lane: 'process',
+    async suffer({ servers }, seconds) {
+      await servers[system].kill();
+      await wait(seconds / 2);
+      await servers[system].start();
+    },
+  },
+]);
+
+const ofNetwork: readonly Fault[] = SYSTEMS.flatMap((system): Fault[] => [
+  {
+    kind: `${system} connections cut`,
+    lane: 'network',
+    suffer: async ({ proxies }) => proxies[system].cut(),
+  },
+  {
+    kind: `${system} half-closed`,
+    lane: 'network',
+    async suffer({ proxies }, seconds) {
+      proxies[system].halfClose(Math.floor(seconds * 10) % 2 === 0 ? 'carrick' : 'server');
+    },
+  },
+  ...(
+    [
+      { kind: 'delay', ms: 150 },
+      { kind: 'throttle', bytesPerSecond: 20_000 },
+      { kind: 'black hole' },
+    ] as const
+  ).map(
+    (trouble): Fault => ({
+      kind: `${system} ${trouble.kind}`,
+      lane: 'network',
+      async suffer({ proxies }, seconds) {
+        proxies[system].trouble(trouble);
+        await wait(seconds);
+        proxies[system].trouble(null);
+      },
+    }),
+  ),
+]);
+
+const DISK_FULL: Fault = {
+  kind: 'ledger disk full',
+  lane: 'network',
+  async suffer({ disk }, seconds) {
+    disk?.fill();
+    await wait(seconds);
+    disk?.free();
+  },
+};
+
+/**
+ * Shuffled decks of all faults, one after another, for each lane: every kind comes once before
+ * any comes twice.
+ */
+export function* schedule(
+  random: Random,
+  lane: Fault['lane'],
+  { hasDisk }: { readonly hasDisk: boolean },
+): Generator<Planned> {
+  const all = [...ofCarrick, ...ofServers, ...ofNetwork, ...(hasDisk ? [DISK_FULL] : [])];
+  for (let deck = 0; ; deck++) {
+    const rest = all.filter((fault) => fault.lane === lane);
+    while (rest.length > 0) {
+      const [fault] = rest.splice(random.int(rest.length), 1) as [Fault];
+      // From the second deck on some outlast every timeout of Carrick.
+      const long = deck > 0 && random.chance(0.15);
+      const seconds = long ? 35 + random.next() * 10 : 1 + random.next() * 4;
+      yield { fault, pause: random.next() * 3, seconds };
+    }
+  }
+}
+
+export const decks = (hasDisk: boolean): Readonly<Record<Fault['lane'], number>> => ({
+  process: ofCarrick.length + ofServers.length,
+  network: ofNetwork.length + (hasDisk ? 1 : 0),
+});
+
+/** Faults until the time is up, but every kind once. Everything is mended when it resolves. */
+export async function storm(world: World, minutes: number): Promise<void> {
+  const until = performance.now() + minutes * 60_000;
+  const hasDisk = world.disk !== null;
+  await Promise.all(
+    (['process', 'network'] as const).map(async (lane) => {
+      let suffered = 0;
+      for (const { fault, pause, seconds } of schedule(world.random.fork(lane), lane, {
+        hasDisk,
+      })) {
+        if (suffered >= decks(hasDisk)[lane] && performance.now() > until) return;
+        await wait(pause);
+        world.diary.fault(fault.kind, `${seconds.toFixed(1)} s`);
+        await fault.suffer(world, seconds);
+        suffered += 1;
+      }
+    }),
+  );
+}
