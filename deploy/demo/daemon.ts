@@ -99,6 +99,8 @@ systems:
 mappings: [${JSON.stringify(join(MAPPINGS, '*.yaml'))}]
 ledger: ${JSON.stringify(`sqlite:${join(folder, 'carrick.db')}`)}
 ledger_key: "\${CARRICK_LEDGER_KEY}"
+ledger_limit: 2GiB
+journal: {keep: 90d}
 listen: ${listen}
 `;
 

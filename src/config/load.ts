@@ -1,5 +1,6 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import type { ParsedOptions } from '../contract/connector.ts';
+import type { Micros } from '../model/value.ts';
 import { check } from './check.ts';
 import type { Mapping } from './mapping.ts';
 import type { Problem } from './problem.ts';
@@ -20,6 +21,9 @@ export interface Config {
     /** 32 bytes each: the first seals personal values, the others are old ones. */
     readonly keys: readonly Buffer[];
   };
+  /** Null: settled journal entries stay for ever, and the ledger may take what it takes, bytes. */
+  readonly journalKeep: Micros | null;
+  readonly ledgerLimit: number | null;
   /** Null: none is given. */
   readonly hashKey: Buffer | null;
   readonly listen: { readonly host: string; readonly port: number };
@@ -79,6 +83,7 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
   }
   const { ledger, ledger_key, hash_key, listen, instance, api_token, log_level, snapshot } =
     checked.value;
+  const { journal, ledger_limit } = checked.value;
   const colon = listen.lastIndexOf(':');
   const config: Config = {
     file: path,
@@ -97,11 +102,18 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
     instance,
     apiToken: api_token ?? null,
     logLevel: log_level,
+    journalKeep: journal === undefined ? null : Number.parseInt(journal.keep, 10) * DAY,
+    ledgerLimit: ledger_limit === undefined ? null : bytesOf(ledger_limit),
     sources: { file: path, patterns: checked.value.mappings, texts },
     loadShare: snapshot.load_share,
   };
   return { ok: true, value: config };
 }
+
+const DAY: Micros = 86_400e6;
+
+const bytesOf = (size: string): number =>
+  Number.parseInt(size, 10) * 1024 ** (size.endsWith('GiB') ? 3 : 2);
 
 type Reporter = (path: Path, message: string, detail?: ProblemDetail) => void;
 

@@ -1,7 +1,10 @@
 import { parseYaml } from './yaml.ts';
 
 /** Keys of carrick.yaml that hold no secret; of all others only references stay. */
-const OPEN = new Set(['connector', 'instance', 'ledger', 'listen', 'log_level', 'mappings']);
+const OPEN = new Set([
+  ...['connector', 'instance', 'ledger', 'listen', 'log_level', 'mappings'],
+  ...['keep', 'ledger_limit'],
+]);
 const REFERENCE = /^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:\.?\.?\/.*)$/;
 
 /** What carrick.yaml says, as far as it may be shown: any other text may be a password. */

@@ -41,6 +41,17 @@ export const configSchema = z.strictObject({
       'Seals personal values in the ledger; needed where a mapping marks fields `pii`. 32 random ' +
         'bytes in base64. A list: the first seals, the others are old ones, read until then',
     ),
+  ledger_limit: z
+    .string()
+    .regex(/^\d+(MiB|GiB)$/, 'expected a size such as 20GiB')
+    .optional()
+    .describe('Above it settled journal entries go, the oldest first; the alert comes before it'),
+  journal: z
+    .strictObject({
+      keep: z.string().regex(/^\d+d$/, 'expected days, such as 90d'),
+    })
+    .optional()
+    .describe('How long settled entries are kept; for ever unless it is said'),
   hash_key: secretKey
     .optional()
     .describe('Hashes values that a mapping sends with `privacy: hash`: another key, other hashes'),

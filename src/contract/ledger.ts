@@ -135,6 +135,8 @@ export interface LedgerCommit {
   readonly batches?: readonly { readonly system: string; readonly batch: number }[];
   /** New entries, and whole replacements of entries with the same id. */
   readonly journal?: readonly JournalEntry[];
+  /** Journal entries that go; those that are open stay. */
+  readonly expired?: readonly number[];
   /** Open journal entries that are resolved from now on. */
   readonly closed?: readonly number[];
   readonly parked?: { readonly put: readonly Parked[]; readonly remove: readonly number[] };
@@ -275,6 +277,10 @@ export interface LedgerDesk {
     afterKey: string | null,
     limit: number,
   ): Promise<RecordState[]>;
+  /** Journal entries that wait for nobody, the oldest first. */
+  oldestClosed(limit: number): Promise<JournalEntry[]>;
+  /** What the content takes; what was removed and is used again is left out. */
+  usedBytes(): Promise<number>;
   counts(): Promise<LedgerCounts>;
 }
 

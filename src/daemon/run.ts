@@ -25,6 +25,7 @@ import {
   participantsOf,
 } from './parts.ts';
 import { openReloads, type Reloads } from './reload.ts';
+import { keepJournal } from './retention.ts';
 import { ledgerSize, statusOf } from './status.ts';
 import { supportOf } from './support.ts';
 
@@ -64,6 +65,9 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
   let parts = first;
   metrics.onScrape(async (set) => {
     await collectGauges(set, ledger, reporter.news, ledgerSize(config));
+    set('carrick_ledger_used_bytes', {}, await ledger.desk.usedBytes());
+    const { ledgerLimit } = parts.config;
+    if (ledgerLimit !== null) set('carrick_ledger_limit_bytes', {}, ledgerLimit);
     set('carrick_reload_refused', {}, reloads.status().refused === null ? 0 : 1);
   });
   await using _server = await serve({
@@ -123,6 +127,7 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   });
   await using readers = openReaders(parts, entities);
   using _clocks = watchClocks(parts, reporter);
+  await using _journal = keepJournal(decisions, { limits: parts.config, log: house.log, metrics });
   await using _open = gate.open(daemonOver(house, parts, decisions, readers.read));
   const participants = participantsOf(parts, entities);
   const { instance, loadShare: share } = parts.config;

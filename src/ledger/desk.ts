@@ -31,6 +31,7 @@ export function openDesk(store: Store): Desk {
      ORDER BY id DESC`,
   );
   const code = (name: string) => names.known(name) ?? -1;
+  const closed = db.prepare(`SELECT ${JOURNAL} FROM journal WHERE state = ? ORDER BY id LIMIT ?`);
   const list = openList(store);
   const entries = (rows: Rows): JournalEntry[] => rows.map((row) => entryOf(store, row));
   const items = (rows: Rows): Parked[] => rows.map((row) => itemOf(store, row));
@@ -44,6 +45,13 @@ export function openDesk(store: Store): Desk {
       const stored = vault.rowKey(system, entity, key);
       return items(waiting.all(code(system), code(entity), stored)) as ParkedRow[];
     },
+    oldestClosed(limit) {
+      const rows = ['settled', 'resolved'].flatMap((state) => closed.all(state, limit));
+      return entries(rows)
+        .sort((a, b) => a.id - b.id)
+        .slice(0, limit);
+    },
+    usedBytes: () => usedBytes(db),
     linked: openLinked(store),
     counts: openCounts(store),
   };
@@ -65,6 +73,11 @@ function entryOf({ names, vault }: Store, row: Rows[number]): JournalEntry {
 function itemOf({ names, vault }: Store, row: Rows[number]): Parked {
   const entity = names.name(Number(row.entity));
   return JSON.parse(vault.open('parked', entity, Number(row.id), String(row.data))) as Parked;
+}
+
+function usedBytes(db: Store['db']): number {
+  const pragma = (name: string) => Number(Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0]);
+  return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
 }
 
 function openLinked({ db, names, vault }: Store): Desk['linked'] {

@@ -157,8 +157,10 @@ function applyOutbox(disk: Disk, changes: NonNullable<LedgerCommit['outbox']>): 
   for (const seq of changes.remove) disk.outbox.delete(seq);
 }
 
-function applyCases(disk: Disk, { journal = [], closed = [], parked }: LedgerCommit): void {
+function applyCases(disk: Disk, changes: LedgerCommit): void {
+  const { journal = [], closed = [], expired = [], parked } = changes;
   for (const entry of journal) disk.journal.set(entry.id, entry);
+  for (const id of expired) if (disk.journal.get(id)?.state !== 'open') disk.journal.delete(id);
   for (const id of closed) {
     const entry = disk.journal.get(id);
     if (entry?.state === 'open') disk.journal.set(id, frozen({ ...entry, state: 'resolved' }));

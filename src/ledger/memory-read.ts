@@ -113,6 +113,13 @@ function desk(disk: Disk, inTurn: InTurn): LedgerDesk {
     outbox: (seqs) => inTurn(() => seqs.flatMap((seq) => disk.outbox.get(seq)?.entry ?? [])),
     linked: (system, entity, afterKey, limit) =>
       inTurn(() => linked(disk, system, entity, afterKey).slice(0, limit)),
+    oldestClosed: (limit) =>
+      inTurn(() =>
+        newest([...journal.values()].filter(({ state }) => state !== 'open'))
+          .reverse()
+          .slice(0, limit),
+      ),
+    usedBytes: () => inTurn(() => 0),
     counts: () => inTurn(() => counts(disk)),
   };
 }

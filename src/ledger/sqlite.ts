@@ -128,6 +128,8 @@ function serve(store: Store, path: string, readOnly: boolean, release: () => voi
       waitingFor: ask(desk.waitingFor),
       outbox: ask(reader.outbox),
       linked: ask(desk.linked),
+      oldestClosed: ask(desk.oldestClosed),
+      usedBytes: ask(desk.usedBytes),
       counts: ask(desk.counts),
     },
     async [Symbol.asyncDispose]() {

@@ -240,8 +240,10 @@ function openDeskWrites(store: Store): Apply {
     `UPDATE journal SET state = 'resolved' WHERE id = ? AND state = 'open' RETURNING entity`,
   );
   const removeParked = db.prepare('DELETE FROM parked WHERE id = ? RETURNING system, reason');
-  return ({ journal, closed, parked }) => {
+  const expire = db.prepare(`DELETE FROM journal WHERE id = ? AND state <> 'open'`);
+  return ({ journal, closed, expired, parked }) => {
     for (const entry of journal ?? []) putJournal(entry);
+    for (const id of expired ?? []) expire.run(id);
     for (const id of closed ?? []) {
       const row = close.get(id);
       if (row !== undefined) tallies.add('open', names.name(Number(row.entity)), -1);

@@ -50,6 +50,16 @@ export const EVENTS = {
     message: 'resumed by a person',
     fields: { kind: 'string', name: 'string' },
   },
+  'journal.removed': {
+    level: 'info',
+    message: 'settled conflicts removed from the journal, as the configuration wants',
+    fields: { cause: 'string', entries: 'number' },
+  },
+  'journal.failed': {
+    level: 'warn',
+    message: 'old journal entries could not be removed: tried again in a minute',
+    fields: trouble,
+  },
   'check.problem': {
     level: 'error',
     message: 'preflight found a problem',

@@ -94,6 +94,21 @@ export const METRICS = {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
   },
   carrick_ledger_bytes: { kind: 'gauge', help: 'Size of the ledger on disk.', labels: [] },
+  carrick_ledger_used_bytes: {
+    kind: 'gauge',
+    help: 'What the content of the ledger takes; the file keeps what is free again.',
+    labels: [],
+  },
+  carrick_ledger_limit_bytes: {
+    kind: 'gauge',
+    help: 'What it may take by `ledger_limit`; no series without one.',
+    labels: [],
+  },
+  carrick_journal_removed_total: {
+    kind: 'counter',
+    help: 'Settled journal entries that were removed, by `age` or for the `limit`.',
+    labels: ['cause'],
+  },
   carrick_ledger_volume_bytes: {
     kind: 'gauge',
     help: 'Size of the file system that the ledger is on.',

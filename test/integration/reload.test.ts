@@ -68,7 +68,7 @@ function people(table: string) {
       await servers[here](`insert into ${table} (no, name) values ('N${n}', 'made in ${here}')`);
       await servers[there](`update ${table} set name = 'edit ${n}' where no = 'C${(n % 20) + 1}'`);
       rows = n + 1;
-      await sleep(5);
+      await sleep(20);
     }
   };
   const done = work();
@@ -98,7 +98,7 @@ test('mappings that change under writes: new fields are filled, nothing is lost'
   await until(() => agree(table, 'no, name'), 'agreement');
   expect(await count('erp', table)).toBe(20 + made);
   expect((await it.operator.status()).parked).toEqual({});
-});
+}, 180_000);
 
 test('a changed file is read by itself; a wrong one is refused, and all goes on', async () => {
   const table = 'refused';

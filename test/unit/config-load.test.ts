@@ -55,6 +55,8 @@ test('reads the file of the design, with variables, secrets and defaults', () =>
   erp: {connector: mysql, url: "file:./secret", name: "\${NOWHERE:-x}"}
 mappings: ['*.yaml']
 ledger: sqlite:./carrick.db
+ledger_limit: 20GiB
+journal: {keep: 90d}
 `.replace("'*.yaml'", "'thing*.yaml'"),
     { CRM_URL: 'db://crm' },
   );
@@ -73,6 +75,8 @@ ledger: sqlite:./carrick.db
     instance: 'main',
     apiToken: null,
     logLevel: 'info',
+    journalKeep: 90 * 86_400e6,
+    ledgerLimit: 20 * 1024 ** 3,
     loadShare: 1,
   });
   expect(digestNow(sources)).toBe(digestOf(sources.texts));

@@ -44,6 +44,7 @@ export function describeLedger(name: string, make: () => LedgerUnderTest): void 
     describeKeys(open);
     describeOutbox(open);
     describeQueue(open);
+    describeExpiry(open);
     describeDesk(open);
     describeHead(open);
   });
@@ -326,6 +327,20 @@ function describeQueue(open: Open): void {
     expect(await outboxCounts(after)).toEqual({ erp: { depth: 3, oldest: 1_001 } });
     await after.commit(outbox({ remove: [1, 3, 4] }));
     expect(await outboxCounts(after)).toEqual({});
+  });
+}
+
+function describeExpiry(open: Open): void {
+  test('removes journal entries, but for those that wait for a person', async () => {
+    const { ledger, again } = await open();
+    const states = ['settled', 'open', 'resolved', 'settled'] as const;
+    await ledger.commit({ journal: states.map((state, i) => journal(i + 1, { state })) });
+    expect((await ledger.desk.oldestClosed(2)).map(({ id }) => id)).toEqual([1, 3]);
+    await ledger.commit({ expired: [1, 2, 3, 9] });
+    const { desk } = await again();
+    expect(ids(await desk.conflicts({ limit: 9 }))).toEqual([4, 2]);
+    expect((await desk.counts()).openConflicts).toEqual({ customer: 1 });
+    expect(await desk.usedBytes()).toBeGreaterThanOrEqual(0);
   });
 }
 
