@@ -104,7 +104,7 @@ function judgeConflict(world: World, { bound }: Ground, entry: JournalEntry): st
   // Whose delete lost has no row until it is written anew; one that is made there meanwhile meets
   // the record as any new row does.
   const metAgain = entry.kind === 'first_contact' && hasLostDelete(world, entry);
-  if (knowing && !metAgain) {
+  if (knowing && !metAgain && !broughtBack(world, one, y)) {
     return [`spurious, one had seen the other: ${told(entry)}`];
   }
   if (policy === 'held') return [];
@@ -121,6 +121,15 @@ function judgeConflict(world: World, { bound }: Ground, entry: JournalEntry): st
 
 const hasLostDelete = ({ disk }: World, { id }: JournalEntry): boolean =>
   [...disk.journal.values()].some((earlier) => earlier.unit === RECORD_UNIT && earlier.id < id);
+
+/**
+ * A row of ours may arrive after the record was deleted in that very system: an older one is there
+ * again, and who writes into it has that one before him, whatever he once deleted.
+ */
+const broughtBack = ({ operations }: World, author: Operation | undefined, value: string) =>
+  operations.some(
+    ({ kind, system, seen }) => kind === 'delete' && system === author?.system && seen.has(value),
+  );
 
 /** What the policies say, by their definition; null: a person decides. */
 function choice(
