@@ -65,6 +65,8 @@ export interface Decisions {
   readonly drifted: Map<string, number>;
   /** So many deliveries are in memory at once; a batch is read and written in such parts. */
   readonly partEntries: number;
+  /** When a system last refused a table that seemed to fit, ms. */
+  readonly refusedAt: Map<string, number>;
   /** Resolves when it is on disk. */
   decide(
     units: readonly Unit[],
@@ -144,6 +146,7 @@ export function openDecisions(
     already,
     refusals,
     drifted,
+    refusedAt: new Map(),
     awaited,
     partEntries,
     decide: durably(ledger, commit, onSync),

@@ -42,7 +42,7 @@ export function echoReader(decisions: Decisions, instance: string, system: strin
   return async ({ mark }, batch) => {
     if (mark === null || !isDelivery(mark, instance)) return null;
     if (last?.batch !== mark.batch) {
-      if (last !== null) decisions.generated.delete(echoName(system, last.batch));
+      forgetBefore(decisions, system, mark.batch);
       last = await openEchoOf(decisions, system, mark.batch);
     } else if (readIn !== batch) {
       await nextPart(last, decisions);
@@ -50,6 +50,15 @@ export function echoReader(decisions: Decisions, instance: string, system: strin
     readIn = batch;
     return last;
   };
+}
+
+/** Keys of batches that the log has passed; those of an earlier connection of the source too. */
+function forgetBefore({ generated }: Decisions, system: string, batch: number): void {
+  for (const name of generated.keys()) {
+    const colon = name.lastIndexOf(':');
+    const passed = Number(name.slice(colon + 1)) < batch;
+    if (passed && name.slice(0, colon) === system) generated.delete(name);
+  }
 }
 
 const isDelivery = (mark: Mark, instance: string): boolean =>

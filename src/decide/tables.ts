@@ -158,7 +158,7 @@ export async function openTables(
           change(decisions, system, renewed),
           (w) => {
             for (const id of released) w.unparked.add(id);
-            for (const hold of holds) putHold(w, hold);
+            for (const hold of missingHolds(decisions, mapped, misfits)) putHold(w, hold);
           },
         );
   return { watch: watchTables(decisions, mapped), decided };
@@ -328,15 +328,29 @@ export async function blameTables(
 ): Promise<unknown> {
   if (!(error instanceof CarrickError) || error.disposition === 'retry') return error;
   const misfits = await mapped.misfits().catch(() => new Map<string, string>());
-  if (misfits.size === 0) return error;
-  const holds = missingHolds(decisions, mapped, misfits);
-  if (holds.length > 0) {
+  if (misfits.size === 0) return secondLook(decisions, mapped.system, error);
+  if (missingHolds(decisions, mapped, misfits).length > 0) {
     await decisions.decide([], undefined, (w) => {
-      for (const hold of holds) putHold(w, hold);
+      // Looked at again in turn: the log may have told of it meanwhile, and one hold is enough.
+      for (const hold of missingHolds(decisions, mapped, misfits)) putHold(w, hold);
     });
   }
-  return new CarrickError(error.code, 'retry', error.message, error.fix, { cause: error });
+  return asRetry(error);
 }
+
+const SECOND_LOOK_MS = 60_000;
+
+/** A table that was refused may have been mended by the time it is looked at: once more, then. */
+function secondLook({ refusedAt }: Decisions, system: string, error: CarrickError): CarrickError {
+  if (!error.code.endsWith('.refused')) return error;
+  const before = refusedAt.get(system);
+  refusedAt.set(system, Date.now());
+  const again = before !== undefined && Date.now() - before < SECOND_LOOK_MS;
+  return again ? error : asRetry(error);
+}
+
+const asRetry = (error: CarrickError): CarrickError =>
+  new CarrickError(error.code, 'retry', error.message, error.fix, { cause: error });
 
 /** Has the table of `entity` in `system` read again; `mends`: nothing is delivered to it before. */
 export async function beginResync(

@@ -188,7 +188,7 @@ export function tablesOf(system: string, setup: Setup): TableDef[] {
       key,
       generated,
       unique: [
-        ...(key.includes(number) ? [] : [[number]]),
+        ...(key.includes(number) || setup.loose?.includes(system) ? [] : [[number]]),
         ...(entity === 'customer' && setup.unique?.includes(system) ? [['credit']] : []),
       ],
       columns: Object.fromEntries([

@@ -3,8 +3,9 @@ import type { JournalEntry, JournalSide } from '../../src/contract/ledger.ts';
 import { RECORD_UNIT } from '../../src/model/record.ts';
 import type { Value } from '../../src/model/value.ts';
 import { descends, type Write } from './history.ts';
-import { FOLLOWED } from './installation.ts';
+import { FOLLOWED, shapeOf } from './installation.ts';
 import { entityOf, type Fail, type State } from './oracle.ts';
+import type { Outcome } from './world.ts';
 
 /** Each conflict was one, was decided as its policy says, and is open only where it has to be. */
 export function checkJournal(state: State, fail: Fail): void {
@@ -150,8 +151,19 @@ function checkConcurrent(
   if (entry.policy === 'held' || outcome.early.has(write as Write)) return;
   if (write === null || wall === undefined || wall === 0) return;
   // What was written while the row was parked is taken when it is mended: a later image of it.
-  if (outcome.diary.spoiled.has(write.who) && write.at < wall) return;
+  const late = outcome.diary.spoiled.has(write.who) || isWithheld(outcome, write);
+  if (late && write.at < wall) return;
   if (write.at !== wall) fail('stamp', `written at ${write.at}: ${told(entry)}`);
+}
+
+/**
+ * Written before its table fitted for good: while it does not, which is seen a little before the log
+ * tells of it, rows are set aside, and the log shows such a write with a later image, if at all.
+ */
+function isWithheld({ systems }: Outcome, { system: name, field, at }: Write): boolean {
+  const table = shapeOf(name, field.startsWith('order.') ? 'order' : 'customer').table;
+  const log = systems.get(name)?.log ?? [];
+  return at <= (log.findLast(({ drift }) => drift?.table === table)?.at ?? -1);
 }
 
 function checkDelete(state: State, entry: JournalEntry, fail: Fail): void {

@@ -3,6 +3,7 @@ import type { Entity } from '../../src/contract/entity.ts';
 import type { Ledger, LedgerCommit } from '../../src/contract/ledger.ts';
 import type { Source } from '../../src/contract/source.ts';
 import type { SourceBatch } from '../../src/model/change.ts';
+import type { Cell } from '../../src/model/value.ts';
 import type { Participant, PipelineParts } from '../../src/pipeline.ts';
 
 /**
@@ -156,6 +157,67 @@ export const MUTATIONS: readonly Mutation[] = [
       ...batch,
       transactions: batch.transactions.map((one) => ({ ...one, complete: true })),
     })),
+  },
+  {
+    name: 'a delivery that came back is not tried again',
+    breaks: 6,
+    ledger: withCommit(({ outbox, ...changes }) => {
+      if (outbox === undefined) return changes;
+      const add = outbox.add.filter(({ attempts }) => attempts === 0);
+      return { ...changes, outbox: { ...outbox, add } };
+    }),
+  },
+  {
+    name: 'generated keys kept for ever',
+    breaks: 8,
+    parts: (parts) => {
+      const { generated } = parts.decisions;
+      Object.assign(generated, { delete: () => false });
+      return parts;
+    },
+  },
+  {
+    name: 'a reading spells text otherwise than the log',
+    breaks: 9,
+    parts: withSource((source) => ({
+      ...source,
+      async read(request) {
+        const chunk = await source.read(request);
+        const other = (cell: Cell): Cell => (cell?.startsWith('no') ? `${cell} ` : cell);
+        return { ...chunk, rows: chunk.rows.map((row) => row.map(other)) };
+      },
+    })),
+  },
+  {
+    name: 'flood of deletes let through',
+    breaks: 10,
+    entities: (entities) => {
+      const flood = { share: 1, atLeast: 1_000_000, within: 1 };
+      return new Map([...entities].map(([name, entity]) => [name, { ...entity, flood }]));
+    },
+  },
+  {
+    name: 'TRUNCATE passed over in silence',
+    breaks: 10,
+    parts: withBatches((batch) => ({
+      ...batch,
+      transactions: batch.transactions.map((one) => ({
+        ...one,
+        changes: one.changes.filter(({ op }) => op !== 'truncate'),
+      })),
+    })),
+  },
+  {
+    name: 'a table that does not fit its mapping taken for one that does',
+    breaks: 2,
+    parts: (parts) =>
+      withBatches((batch) => ({
+        ...batch,
+        transactions: batch.transactions.map((one) => ({
+          ...one,
+          changes: one.changes.filter(({ op }) => op !== 'drift'),
+        })),
+      }))(withParticipant((one) => ({ ...one, misfits: async () => new Map() }))(parts)),
   },
   {
     name: 'conflict not kept in the journal',

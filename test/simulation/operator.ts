@@ -46,6 +46,7 @@ export function perform(world: World, act: Act): boolean {
       ask(world, async ({ parked, retry }) => {
         const item = at(await parked(MANY), roll);
         if (item === undefined) return '';
+        world.released ||= item.kind === 'hold';
         await retry([item.id]);
         return `retry ${item.kind}`;
       });
@@ -183,6 +184,7 @@ export function sweep(world: World, round: number): void {
       const { id, reason } = item;
       if (item.kind !== kind || reason === 'schema_drift') continue;
       const undo = kind === 'hold' && world.random.fork(`sweep ${id}`).chance(0.5);
+      world.released ||= kind === 'hold';
       await (undo ? discard([id]) : retry([id]));
       count(world, `${reason} ${undo ? 'undone' : 'tried again'}`);
     }

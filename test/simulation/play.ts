@@ -30,6 +30,7 @@ export async function play(
   try {
     await boot(world);
     await drive(world);
+    checkMemory(world);
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     world.violations.push(error);
@@ -54,6 +55,20 @@ export async function play(
     violations,
     trace,
   };
+}
+
+/** Invariant 8: at rest a process remembers nothing of what it sent but its last batches. */
+function checkMemory({ decisions, running, lost, systems, violations }: World): void {
+  if (decisions === null || !running || lost) return;
+  const { generated, refused, already } = decisions;
+  const kept = Math.max(0, generated.size - systems.size) + refused.size + already.size;
+  if (kept > 0)
+    violations.push(
+      new Violation(
+        'memory',
+        `generated ${generated.size}, refused ${refused.size}, already ${already.size}`,
+      ),
+    );
 }
 
 function userTurn(world: World, transaction: Scenario['users'][number]): boolean {

@@ -15,7 +15,7 @@ import {
   unreachable,
 } from './connector.ts';
 import { FOLLOWED, SHAPES } from './installation.ts';
-import { openLine, settled } from './scheduler.ts';
+import { openLine, START as SIMULATION_START, settled } from './scheduler.ts';
 import { type Cells, type Place, type SimulatedSystem, START } from './system.ts';
 
 import { Violation, type World } from './world.ts';
@@ -164,6 +164,7 @@ function watchWrite(
   key: string,
   now: Cells,
 ): void {
+  checkFlood(world, system, table, op);
   const known = world.ledger.head().positions[system.name];
   const read = parsePosition(known?.position ?? START);
   const shape = SHAPES[system.name]?.find((one) => one.table === table);
@@ -177,6 +178,25 @@ function watchWrite(
     const place = `${system.name} ${table} ${key} ${column}`;
     world.violations.push(new Violation('blind', `${place} was overwritten unread`));
   }
+}
+
+const FLOOD_MS = 600_000;
+
+/**
+ * Invariant 10, in setups that let one delete through in ten minutes of a log: as many as there are
+ * sources and occasions on which such a window begins anew. A clock that jumps and a process that
+ * starts are such occasions.
+ */
+function checkFlood(world: World, { name }: SimulatedSystem, table: string, op: string): void {
+  const { scenario, scheduler, passedOn, figures, released, violations } = world;
+  if (op !== 'delete' || scenario.setup.flood !== true || released) return;
+  const passed = (passedOn.get(`${name} ${table}`) ?? 0) + 1;
+  passedOn.set(`${name} ${table}`, passed);
+  const passing = Math.floor((scheduler.now() - SIMULATION_START) / FLOOD_MS);
+  const jumps = scenario.faults.filter(({ kind }) => kind === 'jump' || kind === 'stop').length;
+  const windows = 1 + passing + jumps + figures.crashes;
+  if (passed <= windows * (scenario.setup.systems.length - 1)) return;
+  violations.push(new Violation('flood', `${passed} deletes were passed on to ${name} ${table}`));
 }
 
 /** The row as the log shows it up to a position; null: not there, or gone. */

@@ -156,12 +156,12 @@ const ACTS = [
   ...['wipe', 'truncate', 'spoil', 'spoil', 'drift'],
 ] as readonly Act['kind'][];
 
-function drawActs(random: Random, { systems }: Setup): Act[] {
+function drawActs(random: Random, { systems, flood }: Setup): Act[] {
   const rare = random.next();
   const first = rare < 0.02 ? 'purge' : rare < 0.03 ? 'outage' : null;
   const count = random.chance(0.4) ? 0 : 1 + random.int(5);
   return Array.from({ length: first === null ? count : Math.max(count, 1) }, (_, i): Act => {
-    const kind = random.pick(ACTS);
+    const kind = flood === true && random.chance(0.5) ? 'wipe' : random.pick(ACTS);
     return {
       step: random.int(random.pick([100, 400, 1500])),
       kind: i === 0 ? (first ?? kind) : kind,

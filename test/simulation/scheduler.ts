@@ -67,7 +67,7 @@ export interface Scheduler {
   readonly trace: string[];
 }
 
-const START = Date.UTC(2026, 0, 5);
+export const START = Date.UTC(2026, 0, 5);
 const WEIGHTS = [1, 1, 1, 0.3, 0.1, 0.02];
 
 export function openScheduler(random: Random, traced: boolean): Scheduler {

@@ -21,6 +21,8 @@ export interface Setup {
   readonly flood?: boolean | undefined;
   /** Systems in which no two customers may have the same credit. */
   readonly unique?: readonly string[];
+  /** Systems whose numbers have no unique index. */
+  readonly loose?: readonly string[];
 }
 
 export type Trigger = 'upper' | 'round' | 'fill' | 'fight';
@@ -74,4 +76,5 @@ export function drawSetup(random: Random): Setup {
 const drawMore = (random: Random, systems: readonly string[]): Partial<Setup> => ({
   flood: random.chance(0.2),
   unique: random.chance(0.2) ? systems.filter((system) => system !== 'web') : [],
+  loose: systems.filter(() => random.chance(0.5)),
 });

@@ -68,6 +68,10 @@ export interface World {
   readonly violations: Violation[];
   readonly figures: Figures;
   readonly mutation: Mutation | null;
+  /** Deletes that were carried out, by system and table, while nobody had released any. */
+  readonly passedOn: Map<string, number>;
+  /** A person has released or undone something that was held. */
+  released: boolean;
   diskFull: boolean;
   /** Log that was not read yet is gone, and its reader said so. */
   lost: boolean;
@@ -133,6 +137,8 @@ export function createWorld(
       ended: 0,
       events: {},
     },
+    passedOn: new Map(),
+    released: false,
     diskFull: false,
     lost: false,
     swept: scenario.acts === undefined,
