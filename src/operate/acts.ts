@@ -70,7 +70,10 @@ function sidesNow(
     const restored = state !== 'open' && 'take' in choice && choice.take === side.system;
     // A delete is of the whole record: what goes with it is what the record holds by now.
     if (unit === RECORD_UNIT && side.values !== null) return { ...side, values: record.values };
-    if (restored || fields === undefined || view === undefined) return side;
+    if (restored || fields === undefined) return side;
+    // Where nothing is open it is the record that a loser is written over.
+    if (state !== 'open') return { ...side, values: fields.map((f) => record.values[f] ?? null) };
+    if (view === undefined) return side;
     const values = fields.map((f, i) => view.values[f] ?? side.values?.[i] ?? null);
     return { ...side, values };
   };

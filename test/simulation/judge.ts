@@ -157,8 +157,8 @@ function checkConcurrent(
 }
 
 /**
- * Written before its table fitted for good: while it does not, which is seen a little before the log
- * tells of it, rows are set aside, and the log shows such a write with a later image, if at all.
+ * Written before its table fitted for good: while it does not, which is seen a little before the
+ * log tells of it, rows are set aside. Such a write shows with a later image of its row, if at all.
  */
 function isWithheld({ systems }: Outcome, { system: name, field, at }: Write): boolean {
   const table = shapeOf(name, field.startsWith('order.') ? 'order' : 'customer').table;
