@@ -12,7 +12,7 @@ interface Fault {
   suffer(world: World, seconds: number): Promise<void>;
 }
 
-export interface Planned {
+interface Planned {
   readonly fault: Fault;
   readonly pause: number;
   /** How long it lasts, in seconds. */
@@ -116,7 +116,7 @@ const DISK_FULL: Fault = {
  * Shuffled decks of all faults, one after another, for each lane: every kind comes once before
  * any comes twice.
  */
-export function* schedule(
+function* schedule(
   random: Random,
   lane: Fault['lane'],
   { hasDisk }: { readonly hasDisk: boolean },
@@ -134,22 +134,35 @@ export function* schedule(
   }
 }
 
-export const decks = (hasDisk: boolean): Readonly<Record<Fault['lane'], number>> => ({
-  process: ofCarrick.length + ofServers.length,
-  network: ofNetwork.length + (hasDisk ? 1 : 0),
-});
+const LANES = ['process', 'network'] as const;
+
+const deckSize = (lane: Fault['lane'], hasDisk: boolean): number =>
+  lane === 'process' ? ofCarrick.length + ofServers.length : ofNetwork.length + Number(hasDisk);
+
+/** What the seed has in store first, a line a lane: every kind once. */
+export function forecast({ random, disk }: World): string[] {
+  const hasDisk = disk !== null;
+  return LANES.map((lane) => {
+    const deck = schedule(random.fork(lane), lane, { hasDisk }).take(deckSize(lane, hasDisk));
+    const told = deck.map(
+      ({ fault, pause, seconds }) =>
+        `+${pause.toFixed(1)} s ${fault.kind} (${seconds.toFixed(1)} s)`,
+    );
+    return `${lane}: ${[...told].join(', ')}`;
+  });
+}
 
 /** Faults until the time is up, but every kind once. Everything is mended when it resolves. */
 export async function storm(world: World, minutes: number): Promise<void> {
   const until = performance.now() + minutes * 60_000;
   const hasDisk = world.disk !== null;
   await Promise.all(
-    (['process', 'network'] as const).map(async (lane) => {
+    LANES.map(async (lane) => {
       let suffered = 0;
       for (const { fault, pause, seconds } of schedule(world.random.fork(lane), lane, {
         hasDisk,
       })) {
-        if (suffered >= decks(hasDisk)[lane] && performance.now() > until) return;
+        if (suffered >= deckSize(lane, hasDisk) && performance.now() > until) return;
         await wait(pause);
         world.diary.fault(fault.kind, `${seconds.toFixed(1)} s`);
         await fault.suffer(world, seconds);

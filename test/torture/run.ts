@@ -1,6 +1,6 @@
 /** One run: a first load, the storm, the losses; after each the oracle judges. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { storm } from './faults.ts';
+import { forecast, storm } from './faults.ts';
 import { type Aftermath, type Loss, lose } from './losses.ts';
 import { type Evidence, judge, type Violation } from './oracle.ts';
 import { keep, type Say, tellViolations } from './report.ts';
@@ -29,7 +29,7 @@ export async function run(plan: Plan, say: Say): Promise<number> {
   let evidence: Evidence | null = null;
   try {
     const violations: Violation[] = [];
-    for (const [name, phase] of phases(world, plan)) {
+    for (const [name, phase] of phases(world, plan, say)) {
       const aftermath = await phase(violations);
       evidence = await gather(world, aftermath, evidence);
       violations.push(...judge(evidence));
@@ -53,11 +53,11 @@ export async function run(plan: Plan, say: Say): Promise<number> {
 
 type Phase = (violations: Violation[]) => Promise<Aftermath>;
 
-function phases(world: World, { minutes, losses }: Plan): [string, Phase][] {
+function phases(world: World, { minutes, losses }: Plan, say: Say): [string, Phase][] {
   return [
     ['first load', () => firstLoad(world)],
     ...(minutes > 0
-      ? [['storm', (found) => weather(world, minutes, found)] as [string, Phase]]
+      ? [['storm', (found) => weather(world, minutes, found, say)] as [string, Phase]]
       : []),
     ...losses.map((loss): [string, Phase] => [`${loss} lost`, () => lose(world, loss)]),
   ];
@@ -74,7 +74,13 @@ async function firstLoad(world: World): Promise<Aftermath> {
 /** People go on for a moment when the last fault is over. */
 const AFTER_MS = 1500;
 
-async function weather(world: World, minutes: number, found: Violation[]): Promise<Aftermath> {
+async function weather(
+  world: World,
+  minutes: number,
+  found: Violation[],
+  say: Say,
+): Promise<Aftermath> {
+  for (const line of forecast(world)) say(line);
   const crew = startWriters(world, '');
   const watch = startWatch(world);
   await storm(world, minutes);
@@ -83,7 +89,8 @@ async function weather(world: World, minutes: number, found: Violation[]): Promi
   await drain(world);
   await watch.stop();
   for (const detail of watch.halts) found.push({ check: 'halted', detail, about: [] });
-  for (const [code, times] of watch.troubles) world.diary.note(`${code} seen ${times} times`);
+  const troubles = [...watch.troubles].map(([code, times]) => `${code} ${times}`);
+  say(`what status told meanwhile, and in how many looks: ${troubles.join(', ')}`);
   return UNHARMED;
 }
 
