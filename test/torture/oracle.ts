@@ -20,7 +20,10 @@ export interface Evidence {
    * chose, deletes were not seen (RUNBOOK, Beginning anew), and sums are not plain.
    */
   readonly unwatched: ReadonlySet<string>;
-  /** Things that a lost log may have left twice (RUNBOOK, Rejoining a system). */
+  /**
+   * Things that may be there twice: made and renumbered while what was on its way was lost with a
+   * log, or renumbered without a ledger (RUNBOOK, Rejoining a system, Beginning anew).
+   */
   readonly twofold: ReadonlySet<string>;
   /** Things whose sums were being written to a system when its log was lost (the same place). */
   readonly unconfirmed: ReadonlySet<string>;

@@ -27,7 +27,8 @@ export function tellViolations(
       .filter((entry) => about.some((text) => JSON.stringify(entry).includes(`${text}"`)))
       .map((entry) => ({ at: entry.at, line: `journal ${JSON.stringify(entry)}` }));
     const lines = [...events, ...cases].toSorted((a, b) => a.at - b.at).map(({ line }) => line);
-    const mentioned = diary.linesWith(about.map((text) => `"${text}"`));
+    const turns = new Set(changes.slice(-LINES).flatMap(({ tx }) => (tx === null ? [] : [tx])));
+    const mentioned = diary.linesWith([...turns].map((tx) => `"tx":"${tx}"`));
     for (const line of [...lines.slice(-LINES), ...mentioned.slice(-LINES)]) say(`  ${line}`);
   }
   writeFileSync(join(world.folder, 'audit.json'), JSON.stringify(history.changes));

@@ -161,6 +161,7 @@ export async function gather(
   const changes = [...(await readAudit('crm', crm)), ...(await readAudit('erp', erp))];
   const history = historyOf(changes);
   const late = changes.filter((change) => isAfter(unconfirmed, change));
+  const blind = changes.filter((change) => isAfter(unwatched, change));
   const parked = await operator.parked({ limit: 1000 });
   return {
     history,
@@ -168,8 +169,11 @@ export async function gather(
     journal: [...journal, ...(await journalOf(operator))],
     parked: await Promise.all(parked.map((item) => thingBehind(operator, item))),
     diary: world.diary,
-    unwatched: thingsOf(changes.filter((change) => isAfter(unwatched, change))),
-    twofold: twofoldIn(late).union(before?.twofold ?? new Set()),
+    unwatched: thingsOf(blind),
+    twofold: renumbered(late)
+      .intersection(made(late))
+      .union(renumbered(blind))
+      .union(before?.twofold ?? new Set()),
     unconfirmed: sumsOfCarrick(late).union(before?.unconfirmed ?? new Set()),
   };
 }
@@ -180,14 +184,11 @@ const isAfter = (ends: Aftermath['unwatched'], { system, seq }: Change): boolean
 const thingsOf = (changes: readonly Change[]): ReadonlySet<string> =>
   new Set(changes.map(({ entity, who }) => thingOf(entity, who)));
 
-/** Made and renumbered while nobody could tell what of it had arrived. */
-function twofoldIn(changes: readonly Change[]): ReadonlySet<string> {
-  const renumbered = thingsOf(
-    changes.filter(({ before, after }) => before && after && before.no !== after.no),
-  );
-  const made = thingsOf(changes.filter(({ before }) => before === null));
-  return renumbered.intersection(made);
-}
+const renumbered = (changes: readonly Change[]): ReadonlySet<string> =>
+  thingsOf(changes.filter(({ before, after }) => before && after && before.no !== after.no));
+
+const made = (changes: readonly Change[]): ReadonlySet<string> =>
+  thingsOf(changes.filter(({ before }) => before === null));
 
 /** Things whose sum Carrick wrote. */
 const sumsOfCarrick = (changes: readonly Change[]): ReadonlySet<string> =>
