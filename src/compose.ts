@@ -207,6 +207,8 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
     log: null,
     alone: true,
     read: readers.read,
+    digest: readers.digest,
+    caughtUp: async () => true,
   });
   const controls = createControls(decisions, {
     systems: [...parts.systems.keys()],

@@ -8,7 +8,9 @@ import type { Decisions } from './decide/decisions.ts';
 import { type Applied, apply, type Buried, recover } from './decide/deliveries.ts';
 import { type EchoReader, echoName, echoReader } from './decide/echoes.ts';
 import { type Batch, freezeMore, prepare } from './decide/freeze.ts';
+import { noteLooks } from './decide/looks.ts';
 import type { Unit } from './decide/pass.ts';
+import { repairsOf, withoutRepaired } from './decide/repairs.ts';
 import { parentTables } from './decide/routes.ts';
 import {
   blameTables,
@@ -121,19 +123,21 @@ async function follow(
   if (!loading) loaded();
   snapshot.pump();
   for await (const batch of untilStopped(source.tail(start), stop)) {
-    const { units, chunks } = await unitsOf(participant, watch, batch, echoes, snapshot);
+    const reading = { participant, watch, echoes, snapshot, decisions };
+    const { units, chunks } = await unitsOf(reading, batch);
     const decided = await decisions.decide(
       units,
       {
         system,
         state: ({ unread }) => ({
           ...placeAfter(decisions, system, batch),
-          snapshots: snapshot.progressWith(chunks, [...unread.values()]),
+          snapshots: withoutRepaired(snapshot.progressWith(chunks, [...unread.values()]), chunks),
         }),
       },
       watch.setAside(batch.transactions),
     );
     source.settle(batch.position);
+    noteLooks(decisions, { system, instance: parts.instance }, batch.transactions);
     snapshot.committed(chunks);
     report.decided(system, batch, units, decided, chunks);
     await releaseWaiting(decisions, decided.due, report.released);
@@ -228,13 +232,18 @@ async function startingPoint(
   return position;
 }
 
+interface Reading {
+  readonly participant: Participant;
+  readonly watch: TableWatch;
+  readonly echoes: EchoReader;
+  readonly snapshot: Snapshot;
+  readonly decisions: Decisions;
+}
+
 /** A source batch as units to decide, finished snapshot chunks where they belong in the log. */
 async function unitsOf(
-  { system, routes: all }: Participant,
-  watch: TableWatch,
+  { participant: { system, routes: all }, watch, echoes, snapshot, decisions }: Reading,
   batch: SourceBatch,
-  echoes: EchoReader,
-  snapshot: Snapshot,
 ): Promise<{ units: Unit[]; chunks: SnapshotChunk[] }> {
   const units: Unit[] = [];
   const chunks: SnapshotChunk[] = [];
@@ -249,10 +258,11 @@ async function unitsOf(
     const due = snapshot.after(transaction);
     if (due === null) continue;
     chunks.push(due);
+    const repairs = repairsOf(decisions.ledger.head().positions[system]?.snapshots, due.table);
     // What is gone first: another row of its record may take its place.
     const rows = [
-      ...chunkEvents(due.table, [], due.missing, routes, at, null, due.absent),
-      ...chunkEvents(due.table, due.rows, [], routes, at),
+      ...chunkEvents(due.table, [], due.missing, routes, at, repairs, due.absent),
+      ...chunkEvents(due.table, due.rows, [], routes, at, repairs),
     ];
     const name = `snapshot:${due.table.name}:${due.rowsSoFar}`;
     const reading = { system, transaction: name, at, origin: 'reading' } as const;

@@ -78,13 +78,13 @@ export function openApplier(options: MysqlOptions, instance: string): Applier {
         throw await fail(error);
       }
     },
-    async fence(batch) {
+    async fence(batch, lane = 'watermark') {
       try {
         const session = await lazy.get();
         await session.run(
-          `INSERT INTO ${MARK_TABLE} (instance, lane, batch) VALUES (?, 'watermark', ?)
+          `INSERT INTO ${MARK_TABLE} (instance, lane, batch) VALUES (?, ?, ?)
            ON DUPLICATE KEY UPDATE batch = ?`,
-          [instance, batch, batch],
+          [instance, lane, batch, batch],
         );
       } catch (error) {
         throw await fail(error);

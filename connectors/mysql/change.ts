@@ -1,6 +1,7 @@
 import { rowKey, type Value } from '../../src/model/value.ts';
 import { sparingly, type WriteContext } from './attempt.ts';
-import { columnsOf, decoder, keyEquals, keyIn, pick } from './read.ts';
+import { keyEquals } from './keyset.ts';
+import { columnsOf, decoder, keyIn, pick } from './read.ts';
 import { comparable, literal, type MysqlColumn, quoteName, selected, written } from './types.ts';
 
 /** Rows that one UPDATE changes: its CASE is searched row by row, so a longer one is slower. */

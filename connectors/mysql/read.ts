@@ -1,10 +1,13 @@
+import type { Digest, DigestRequest } from '../../src/contract/digest.ts';
 import type { Chunk, ChunkRequest } from '../../src/contract/source.ts';
 import { halt } from '../../src/errors.ts';
 import type { TableSpec } from '../../src/model/change.ts';
 import { rowKey, type Value } from '../../src/model/value.ts';
 import type { MysqlOptions } from './config.ts';
 import { describeTables, type MysqlTable, quoteTable } from './describe.ts';
+import { readDigest } from './digest.ts';
 import { asCarrickError } from './errors.ts';
+import { keyEquals, keyRange, ordering } from './keyset.ts';
 import { type LazySession, lazySession, type Session, type TextRow } from './session.ts';
 import { canonical, literal, type MysqlColumn, quoteName, selected } from './types.ts';
 
@@ -13,6 +16,8 @@ export interface TableReader extends AsyncDisposable {
   /** See `Source.read`: one autocommitted SELECT, so its rows are of one moment. */
   read(request: ChunkRequest): Promise<Chunk>;
   estimate(table: TableSpec): Promise<number | null>;
+  /** See `Source.digest`. */
+  digest(request: DigestRequest): Promise<Digest | null>;
 }
 
 export function tableReader(options: MysqlOptions): TableReader {
@@ -55,6 +60,11 @@ export function tableReader(options: MysqlOptions): TableReader {
     async [Symbol.asyncDispose]() {
       for (const lazy of all) await lazy[Symbol.asyncDispose]();
     },
+    digest: (request) =>
+      onSession(async (session) => {
+        const table = await existing(session, options.database, request.table.name);
+        return readDigest(session, options.database, table, request);
+      }),
   };
 }
 
@@ -93,7 +103,7 @@ async function readChunk(
     const found = rows.map(decode).filter((row) => wanted.has(rowKey(keyOf(row))));
     return { rows: found, next: null, cut };
   }
-  const after = request.after === null ? '' : `WHERE ${keyAfter(key, request.after)}`;
+  const after = keyRange(key, request.after, null);
   const order = key.map(ordering).join(', ');
   const page = `${from} ${after} ORDER BY ${order} LIMIT ${request.limit}`;
   const { rows, cut } = await session.rowsUpTo(page, bytes);
@@ -144,36 +154,4 @@ export function keyIn(
     return `${quoteName(only.name)} IN (${tuples.map(([v]) => literal(only, v!)).join(', ')})`;
   }
   return tuples.map((tuple) => `(${keyEquals(columns, tuple)})`).join(' OR ');
-}
-
-export function keyEquals(columns: readonly MysqlColumn[], tuple: readonly Value[]): string {
-  return columns
-    .map((column, at) => `${quoteName(column.name)} = ${literal(column, tuple[at]!)}`)
-    .join(' AND ');
-}
-
-/**
- * Rows after `key` in the order of {@link ordering}. A unique key has no two values that its
- * collation calls equal, and comparing and ordering use the same collation: nothing is skipped or
- * met twice. Spelled out, because neither product uses an index for `(a, b) > (x, y)`.
- */
-function keyAfter(columns: readonly MysqlColumn[], key: readonly Value[]): string {
-  return columns
-    .map((column, at) => {
-      const before = columns.slice(0, at);
-      const greater = `${ordering(column)} > ${orderingLiteral(column, key[at]!)}`;
-      const terms = [...(at === 0 ? [] : [keyEquals(before, key)]), greater];
-      return `(${terms.join(' AND ')})`;
-    })
-    .join(' OR ');
-}
-
-/** ENUM sorts by number but is compared with text as text: here it goes by its UTF-8 bytes. */
-function ordering({ name, dataType }: MysqlColumn): string {
-  return dataType === 'enum' ? `HEX(CONVERT(${quoteName(name)} USING utf8mb4))` : quoteName(name);
-}
-
-function orderingLiteral(column: MysqlColumn, value: Value): string {
-  const text = literal(column, value);
-  return column.dataType === 'enum' ? `HEX(${text})` : text;
 }

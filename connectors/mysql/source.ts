@@ -95,6 +95,7 @@ export async function openSource(
     }),
     read: (request) => reader.read(request),
     estimate: (table) => reader.estimate(table),
+    digest: (request) => reader.digest(request),
     [Symbol.asyncDispose]: async () => {
       await current?.shut();
       await reader[Symbol.asyncDispose]();

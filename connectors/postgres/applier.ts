@@ -105,7 +105,7 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
         });
         return openTransaction(run, guarded, drop, writer);
       }),
-    fence: (batch) => guarded(() => moveMark('watermark', batch)),
+    fence: (batch, lane = 'watermark') => guarded(() => moveMark(lane, batch)),
     ping: () => guarded(async () => void (await run('select 1'))),
     async [Symbol.asyncDispose]() {
       await client?.end().catch(() => {});

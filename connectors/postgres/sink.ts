@@ -98,7 +98,7 @@ export function createSink({ wanted, types, declared, assembler, monitor }: Sink
 
 function markOf([instance, lane, batch]: readonly Cell[]): Mark | null {
   if (instance == null || batch == null) return null;
-  return lane === 'deliver' || lane === 'watermark'
+  return lane === 'deliver' || lane === 'watermark' || lane === 'look'
     ? { instance, lane, batch: Number(batch) }
     : null;
 }

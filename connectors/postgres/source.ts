@@ -7,6 +7,7 @@ import { BATCH_LIMITS, type BatchLimits } from './assembler.ts';
 import { createTypes } from './catalog.ts';
 import { readSlot } from './continuity.ts';
 import { describeTables, type PostgresTable } from './describe.ts';
+import { createDigester } from './digest.ts';
 import { describeError } from './errors.ts';
 import { formatPosition, parsePosition } from './position.ts';
 import { createReader, estimateRows } from './read.ts';
@@ -74,6 +75,7 @@ export function createSource(options: SourceOptions): Source {
       },
     read,
     estimate: (table) => estimateRows(pool, table),
+    digest: createDigester(pool),
     async [Symbol.asyncDispose]() {
       await tail?.close();
     },

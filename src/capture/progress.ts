@@ -23,6 +23,12 @@ export interface Progress {
   readonly mends?: boolean;
   /** What a person decided of rows that are not there any more; absent: they count as deleted. */
   readonly absent?: Absent;
+  /** What some rows of `again` are read for: a person's repair (see `decide/repairs.ts`). */
+  readonly repairs?: readonly {
+    readonly entity: string;
+    readonly key: readonly Value[];
+    readonly from: string | null;
+  }[];
   /** The columns and fields that were read: what a mapping adds later is read too. */
   readonly contents?: readonly string[];
 }

@@ -14,6 +14,7 @@ import { parked } from './parked.ts';
 import { pause, resume } from './pause.ts';
 import { plan } from './plan.ts';
 import { rejoin } from './rejoin.ts';
+import { repair } from './repair.ts';
 import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { schema } from './schema.ts';
@@ -38,6 +39,7 @@ const COMMANDS = [
   resync,
   rejoin,
   verify,
+  repair,
   pause,
   resume,
   logLevel,

@@ -15,8 +15,8 @@ export interface Applier extends AsyncDisposable {
    * the same instance is delivering. `target.unreachable` (retry): the system cannot be reached.
    */
   begin(batch: number): Promise<ApplyTransaction>;
-  /** Commits a transaction with nothing but a new number in the `watermark` lane of the mark. */
-  fence(batch: number): Promise<void>;
+  /** Commits a transaction with nothing but a new, larger number in a lane of the mark. */
+  fence(batch: number, lane?: 'watermark' | 'look'): Promise<void>;
   /** Asks the system for a sign of life; changes nothing. Throws as `begin` does. */
   ping(): Promise<void>;
 }

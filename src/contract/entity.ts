@@ -86,6 +86,18 @@ export interface Sides {
   readonly systems: Readonly<Record<string, readonly Cell[]>>;
 }
 
+/** A field that is one column, read and written as it is. */
+export interface DigestField {
+  readonly column: string;
+  readonly kind: FieldKind;
+  /** decimal: fraction digits. */
+  readonly scale: number;
+  /** Values by their codes in the column; null: it holds the values themselves. */
+  readonly codes: ReadonlyMap<string, string> | null;
+  /** What is done to the column's text when it is read: a value that it would change is marked. */
+  readonly clean: readonly ('trim' | 'lower' | 'upper')[];
+}
+
 /**
  * How the rows of one system and the records of one entity correspond. For every row that `read`
  * accepts, writing what was read changes nothing that matters: read(write(read(row))) = read(row).
@@ -105,6 +117,11 @@ export interface Lens {
   readonly deletion: Deletion;
   /** Columns that an insert of ours sets besides the fields. */
   readonly onInsert: readonly { readonly column: number; readonly value: Value }[];
+  /**
+   * By field ordinal: what a digest of the row needs to know, where every field is one column that
+   * is read and written; else why there can be none, in words for people.
+   */
+  readonly digest: readonly DigestField[] | { readonly never: string };
   /** Insert guards: for each match alternative that is plain columns, their column indexes. */
   readonly guards: readonly (readonly number[])[];
   /**

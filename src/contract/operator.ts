@@ -1,6 +1,7 @@
 import type { SystemView } from '../model/record.ts';
 import type { Stamp } from '../model/stamp.ts';
 import type { Micros, Value } from '../model/value.ts';
+import type { Digest } from './digest.ts';
 import type { JournalEntry, Parked, Pause } from './ledger.ts';
 
 /**
@@ -34,6 +35,19 @@ export interface Operator {
   resync(entity: string, system: string | null): Promise<Resync[]>;
   /** Compares a page of what a system holds of an entity with the records. */
   verify(entity: string, system: string, part: VerifyPart, personal?: boolean): Promise<Verified>;
+  /** Has a system's database compute digests of a page of rows. */
+  digest(entity: string, system: string, part: DigestPart): Promise<DigestPage>;
+  /**
+   * True when everything that was committed in any system before this call has been read from its
+   * log and decided; false when that takes longer than some seconds: ask again. Without a daemon
+   * nothing is on its way.
+   */
+  caughtUp(): Promise<boolean>;
+  /**
+   * Has the running daemon settle rows that differ (see `Repair`), or only says what it would do.
+   * Without a daemon: `operator.unreachable`.
+   */
+  repair(request: RepairRequest): Promise<Repaired>;
 }
 
 export interface Forgotten {
@@ -56,6 +70,51 @@ export type VerifyPart =
   | { readonly kind: 'rows' | 'records'; readonly after: string | null }
   | { readonly kind: 'keys'; readonly keys: readonly string[] };
 
+/** See `DigestRequest`; row keys as texts. */
+export interface DigestPart {
+  readonly after: string | null;
+  readonly limit: number;
+  readonly bits: number;
+  readonly among: readonly number[] | null;
+}
+
+export interface DigestPage {
+  /** Why there can be no digests; null: here they are. */
+  readonly never: string | null;
+  readonly rows: number;
+  readonly next: string | null;
+  readonly sums: Digest['sums'];
+  readonly found: readonly { readonly key: string; readonly digest: string }[];
+}
+
+/** Rows by their keys in `system`, at most 200. */
+export interface RepairRequest {
+  readonly entity: string;
+  readonly system: string;
+  readonly keys: readonly string[];
+  readonly from: string | null;
+  readonly dryRun: boolean;
+}
+
+/** What a repair comes to, as of the rows as they were when it was asked for. */
+export interface Repaired {
+  readonly writes: readonly {
+    readonly system: string;
+    readonly op: 'insert' | 'update' | 'delete';
+    /** The row's key in `system`; null for an insert. */
+    readonly key: string | null;
+    /** Row keys of the same record, by system. */
+    readonly of: Readonly<Record<string, string>>;
+    readonly fields: readonly string[];
+  }[];
+  /** Values that lose, kept in the journal. */
+  readonly journalled: number;
+  /** Conflicts that no policy decides: they wait for a person. */
+  readonly open: number;
+  /** Rows that are parked, by reason. */
+  readonly parked: Readonly<Record<string, number>>;
+}
+
 export interface Verified {
   readonly checked: number;
   /** Null: the end. */
@@ -65,6 +124,8 @@ export interface Verified {
   /** The table does not fit its mapping: nothing can be compared. */
   readonly held: boolean;
   readonly differences: readonly Difference[];
+  /** Of a part of named keys: where the same records have rows in other systems. */
+  readonly elsewhere: readonly { readonly system: string; readonly key: string }[];
 }
 
 /**
@@ -79,6 +140,8 @@ export interface Difference {
   readonly key: string;
   readonly of?: string;
   readonly record: number | null;
+  /** The same text for as long as row and record stay what they are. */
+  readonly as: string;
   readonly fields: readonly {
     readonly name: string;
     readonly pii: boolean;

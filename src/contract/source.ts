@@ -1,6 +1,7 @@
 import type { SourceBatch, TableSpec } from '../model/change.ts';
 import type { Position } from '../model/position.ts';
 import type { Cell, Micros, Value } from '../model/value.ts';
+import type { Digest, DigestRequest } from './digest.ts';
 
 /**
  * Reads one system's change log. A source holds one log connection at a time, never reconnects by
@@ -40,6 +41,11 @@ export interface Source extends AsyncDisposable {
   read(request: ChunkRequest): Promise<Chunk>;
   /** About how many rows a table has, from the server's statistics; null: it cannot say. */
   estimate(table: TableSpec): Promise<number | null>;
+  /**
+   * Computes digests inside the database. Null: it cannot spell one of the fields canonically, or
+   * the table does not fit. Absent: the system has no digests.
+   */
+  digest?(request: DigestRequest): Promise<Digest | null>;
 }
 
 export interface SourceStatus {

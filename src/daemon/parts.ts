@@ -12,6 +12,7 @@ import { routesOf } from '../decide/routes.ts';
 import { misfitsOf } from '../decide/tables.ts';
 import type { TableSchema } from '../model/change.ts';
 import { compileEntities } from '../normalize/compile.ts';
+import type { ReadDigest } from '../operate/digest.ts';
 import type { ReadRows } from '../operate/verify.ts';
 import type { Participant } from '../pipeline.ts';
 import { linkText } from '../reconcile/working.ts';
@@ -100,17 +101,19 @@ export function participantsOf(
 export function openReaders(
   { systems }: Parts,
   entities: readonly Entity[],
-): { readonly read: ReadRows } & AsyncDisposable {
+): { readonly read: ReadRows; readonly digest: ReadDigest } & AsyncDisposable {
   const open = new Map<string, Promise<Source>>();
+  const sourceOf = (system: string): Promise<Source> => {
+    const reached = systems.get(system);
+    if (reached === undefined) throw new Error(`no system ${system}`);
+    const source = open.get(system) ?? reached.source(routesOf(system, entities).tables);
+    open.set(system, source);
+    source.catch(() => open.delete(system));
+    return source;
+  };
   return {
-    async read(system, request) {
-      const reached = systems.get(system);
-      if (reached === undefined) throw new Error(`no system ${system}`);
-      const source = open.get(system) ?? reached.source(routesOf(system, entities).tables);
-      open.set(system, source);
-      source.catch(() => open.delete(system));
-      return (await source).read(request);
-    },
+    read: async (system, request) => (await sourceOf(system)).read(request),
+    digest: async (system, request) => (await (await sourceOf(system)).digest?.(request)) ?? null,
     async [Symbol.asyncDispose]() {
       for (const source of open.values()) await (await source)[Symbol.asyncDispose]();
     },

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../capture/pace.ts';
 import type { Daemon } from '../contract/controls.ts';
 import type { Decisions } from '../decide/decisions.ts';
+import { openLooks } from '../decide/looks.ts';
 import { halt } from '../errors.ts';
 import type { SqliteLedger } from '../ledger/sqlite.ts';
 import { collectGauges } from '../observe/gauges.ts';
@@ -11,8 +12,7 @@ import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createReporter, type Reporter, troubleIn } from '../observe/reporter.ts';
 import { version } from '../observe/version.ts';
 import { createControls } from '../operate/controls.ts';
-import { createOperator } from '../operate/operator.ts';
-import type { ReadRows } from '../operate/verify.ts';
+import { createOperator, type OperatorParts } from '../operate/operator.ts';
 import { runPipeline } from '../pipeline.ts';
 import { createGate, type Gate } from './gate.ts';
 import { guardsOf, openLedger } from './ledger.ts';
@@ -128,8 +128,13 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   await using readers = openReaders(parts, entities);
   using _clocks = watchClocks(parts, reporter);
   await using _journal = keepJournal(decisions, { limits: parts.config, log: house.log, metrics });
-  await using _open = gate.open(daemonOver(house, parts, decisions, readers.read));
   const participants = participantsOf(parts, entities);
+  await using looks = openLooks(
+    decisions,
+    new Map(participants.map(({ system, openApplier }) => [system, openApplier] as const)),
+  );
+  const means = { ...readers, caughtUp: looks.caughtUp };
+  await using _open = gate.open(daemonOver(house, parts, decisions, means));
   const { instance, loadShare: share } = parts.config;
   const loading = { share, clock: CLOCK };
   await runPipeline({ instance, participants, decisions, report: reporter, loading }, stop);
@@ -139,7 +144,7 @@ function daemonOver(
   { ledger, log, metrics, reporter, reloads, upSeconds }: House,
   { config, systems }: Parts,
   decisions: Decisions,
-  read: ReadRows,
+  { read, digest, caughtUp }: Pick<OperatorParts, 'read' | 'digest' | 'caughtUp'>,
 ): Daemon {
   const running = () => ({ reporter, upSeconds: upSeconds(), reload: reloads.status() });
   const status = () => statusOf(config, ledger, running());
@@ -147,6 +152,8 @@ function daemonOver(
     ...createOperator(decisions, {
       status,
       read,
+      digest,
+      caughtUp,
       log,
       alone: false,
     }),

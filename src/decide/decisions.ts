@@ -67,6 +67,10 @@ export interface Decisions {
   readonly partEntries: number;
   /** When a system last refused a table that seemed to fit, ms. */
   readonly refusedAt: Map<string, number>;
+  /** The latest look behind which each system's log was decided; see `looks.ts`. */
+  readonly looked: Map<string, number>;
+  /** What deciding would come to; nothing is kept. */
+  rehearse(units: readonly Unit[]): Promise<Pass>;
   /** Resolves when it is on disk. */
   decide(
     units: readonly Unit[],
@@ -149,6 +153,9 @@ export function openDecisions(
     refusedAt: new Map(),
     awaited,
     partEntries,
+    looked: new Map(),
+    rehearse: (units) =>
+      exclusively(async () => (await settled(ledger, ground, units, undefined)).pass),
     decide: durably(ledger, commit, onSync),
   };
 }

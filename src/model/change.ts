@@ -52,11 +52,12 @@ export interface Change {
 
 /**
  * The row of `carrick_mark` that a transaction wrote first: it was made by a Carrick.
- * `lane` is `deliver` for apply transactions and `watermark` for the fences of a snapshot.
+ * `lane` is `deliver` for apply transactions, `watermark` for the fences of a snapshot, and `look`
+ * for a look at how far the log was read.
  */
 export interface Mark {
   readonly instance: string;
-  readonly lane: 'deliver' | 'watermark';
+  readonly lane: 'deliver' | 'watermark' | 'look';
   readonly batch: number;
 }
 

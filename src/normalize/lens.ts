@@ -4,6 +4,7 @@ import type { TableSchema } from '../model/change.ts';
 import type { Cell, Value } from '../model/value.ts';
 import { Broken } from './broken.ts';
 import { columnsOf } from './columns.ts';
+import { digestOf } from './digest.ts';
 import type { FieldPlan } from './fields.ts';
 import { compileParts, type Parts, type Place } from './lens-parts.ts';
 import type { SystemValue } from './mapping.ts';
@@ -51,6 +52,7 @@ export function compileLens(input: LensInput): Lens {
     ),
     writes,
     columnsOf: columnsByField,
+    digest: digestOf(value, parts, fields),
     personal: personalColumns(parts, fields, names.length),
     deletion: rules.deletion,
     onInsert: rules.onInsert,

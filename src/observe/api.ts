@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Daemon } from '../contract/controls.ts';
-import type { ListFilter, VerifyPart } from '../contract/operator.ts';
+import type { DigestPart, ListFilter, RepairRequest, VerifyPart } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 
 const id = z.int().positive();
@@ -31,6 +31,21 @@ const part = z.union([
   z.strictObject({ kind: z.enum(['rows', 'records']), after: rowName.nullable() }),
   z.strictObject({ kind: z.literal('keys'), keys: z.array(rowName).min(1).max(1_000) }),
 ]) satisfies z.ZodType<VerifyPart>;
+
+const digestPart = z.strictObject({
+  after: rowName.nullable(),
+  limit: z.int().min(1).max(1_000_000),
+  bits: z.int().min(1).max(16),
+  among: z.array(z.int().min(0).max(65_535)).max(4_000).nullable(),
+}) satisfies z.ZodType<DigestPart>;
+
+const repairRequest = z.strictObject({
+  entity: name,
+  system: name,
+  keys: z.array(rowName).min(1).max(200),
+  from: name.nullable(),
+  dryRun: z.boolean(),
+}) satisfies z.ZodType<RepairRequest>;
 
 interface Method {
   /** What a request's body must be. */
@@ -65,6 +80,12 @@ export const METHODS: Readonly<Record<keyof Daemon, Method>> = {
   verify: method(z.strictObject({ entity: name, system: name, part, personal }), (operator, body) =>
     operator.verify(body.entity, body.system, body.part, body.personal),
   ),
+  digest: method(
+    z.strictObject({ entity: name, system: name, part: digestPart }),
+    (operator, body) => operator.digest(body.entity, body.system, body.part),
+  ),
+  caughtUp: method(z.strictObject({}), (operator) => operator.caughtUp()),
+  repair: method(repairRequest, (operator, request) => operator.repair(request)),
   pause: method(named, (daemon, body) => daemon.pause(body.name)),
   resume: method(named, (daemon, body) => daemon.resume(body.name)),
   logLevel: method(z.strictObject({ level: level.nullable() }), (daemon, body) =>

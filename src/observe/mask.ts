@@ -18,6 +18,8 @@ export interface Masks {
   /** Masked keys can be given back: see `unmaskedPart`. */
   verified(entity: string, system: string, verified: Verified): Verified;
   unmaskedPart(part: VerifyPart): VerifyPart;
+  key(entity: string, system: string, key: string): string;
+  unmaskedKey(key: string): string;
 }
 
 export function masksOf(entities: Entities): Masks {
@@ -28,6 +30,8 @@ export function masksOf(entities: Entities): Masks {
     parked,
     explanation: (one) => maskExplanation(one, entities),
     verified: (entity, system, one) => maskVerified(one, entities, entity, system),
+    key: (entity, system, key) => (isPersonalKey(entities, system, entity) ? sealedKey(key) : key),
+    unmaskedKey: unsealedKey,
     unmaskedPart: (part) =>
       part.kind === 'keys'
         ? { ...part, keys: part.keys.map(unsealedKey) }
@@ -148,6 +152,7 @@ function maskVerified(
   return {
     ...verified,
     next: verified.next === null ? null : keyOf(system, verified.next),
+    elsewhere: verified.elsewhere.map((one) => ({ ...one, key: keyOf(one.system, one.key) })),
     differences: verified.differences.map(
       (one): Difference => ({
         ...one,

@@ -1,7 +1,7 @@
 import type { Entity } from '../contract/entity.ts';
 import type { JournalEntry, JournalSide, ParkedDelivery, ParkedHold } from '../contract/ledger.ts';
 import type { Choice } from '../contract/operator.ts';
-import { CarrickError } from '../errors.ts';
+import { CarrickError, retry } from '../errors.ts';
 import { RECORD_UNIT, type RecordState } from '../model/record.ts';
 import { type Stamp, stampAfter } from '../model/stamp.ts';
 import type { Cell, Micros, Value } from '../model/value.ts';
@@ -167,6 +167,13 @@ function keepReleased(w: Working, record: RecordState, { system }: ParkedHold, a
     outcome: null,
   });
 }
+
+export const noDaemon = (): CarrickError =>
+  retry(
+    'operator.unreachable',
+    'no daemon is running, and only a daemon reads tables',
+    'start it with `carrick run`, then try again',
+  );
 
 export const unknown = (message: string): CarrickError =>
   new CarrickError('operator.unknown', 'park', message, 'look at `carrick conflicts list`');

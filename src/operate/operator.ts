@@ -5,15 +5,14 @@ import type { Decisions } from '../decide/decisions.ts';
 import { type Forgettable, forget } from '../decide/forget.ts';
 import type { Unit } from '../decide/pass.ts';
 import { beginResync } from '../decide/tables.ts';
-import { CarrickError, retry } from '../errors.ts';
+import { CarrickError } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
-import type { Log } from '../observe/log.ts';
 import { masksOf } from '../observe/mask.ts';
 import { parkedEvent } from '../reconcile/row-event.ts';
 import { FORGOTTEN } from '../reconcile/set-aside.ts';
 import type { Working } from '../reconcile/working.ts';
-import { endHold, OPERATOR, resolveAct, retryDelivery, unknown } from './acts.ts';
-import { type ReadRows, verifyPart } from './verify.ts';
+import { endHold, noDaemon, OPERATOR, resolveAct, retryDelivery, unknown } from './acts.ts';
+import { type ComparingParts, comparing } from './compare.ts';
 
 const HISTORY = 50;
 const PAGE = 1000;
@@ -40,13 +39,8 @@ function decide(
   return decisions.decide([unit]);
 }
 
-export interface OperatorParts {
+export interface OperatorParts extends ComparingParts {
   readonly status: () => Promise<Status>;
-  readonly read: ReadRows;
-  /** The running daemon's; null without one. */
-  readonly log: Log | null;
-  /** No daemon is running. */
-  readonly alone: boolean;
 }
 
 /**
@@ -112,11 +106,7 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
       if (parts.alone) throw noDaemon();
       return resync(decisions, entity, system);
     },
-    async verify(entity, system, part, personal = false) {
-      const asked = { entity, system, part: masks.unmaskedPart(part) };
-      const found = await verifyPart(decisions, parts.read, asked);
-      return isShown('verify', personal) ? found : masks.verified(entity, system, found);
-    },
+    ...comparing(decisions, parts, masks),
   };
 }
 
@@ -207,13 +197,6 @@ async function resync(
   }
   return begun;
 }
-
-const noDaemon = (): CarrickError =>
-  retry(
-    'operator.unreachable',
-    'no daemon is running, and only a daemon reads tables',
-    'start it with `carrick run`, then resync',
-  );
 
 async function findForgettable(
   decisions: Decisions,

@@ -1,3 +1,4 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import type { Entity, Lens } from '../contract/entity.ts';
 import type { Difference, Verified, VerifyPart } from '../contract/operator.ts';
 import type { Chunk, ChunkRequest } from '../contract/source.ts';
@@ -20,6 +21,8 @@ interface Look {
   readonly lens: Lens;
   /** By row key: the row, or null where it was asked for and is not there. */
   readonly rows: ReadonlyMap<string, readonly Cell[] | null>;
+  /** Rows that were asked for: what is on its way to other systems counts too. */
+  readonly named: boolean;
 }
 
 /**
@@ -35,16 +38,19 @@ export async function verifyPart(
   const lens = entity?.lenses.get(system);
   if (entity === undefined || lens === undefined) throw unknown(`${system} has no ${name}`);
   if (decisions.drifted.has(driftText(system, name))) {
-    return { checked: 0, next: null, leftOut: 0, held: true, differences: [] };
+    const nothing = { checked: 0, next: null, leftOut: 0, differences: [], elsewhere: [] };
+    return { ...nothing, held: true };
   }
   const { rows, next } = await readPart(decisions, read, entity, lens, part);
-  const found = await compare({ decisions, entity, lens, rows });
+  const found = await compare({ decisions, entity, lens, rows, named: part.kind === 'keys' });
   // The rows pass has compared what is there: this one finds what is not.
   const differences =
     part.kind === 'records'
       ? found.differences.filter(({ kind }) => kind === 'missing')
       : found.differences;
-  return { checked: rows.size, next, leftOut: found.leftOut, held: false, differences };
+  const { leftOut } = found;
+  const elsewhere = part.kind === 'keys' ? found.elsewhere : [];
+  return { checked: rows.size, next, leftOut, held: false, differences, elsewhere };
 }
 
 async function readPart(
@@ -76,7 +82,13 @@ async function readPart(
 const keysOf = (records: readonly RecordState[], system: string): string[] =>
   records.map(({ views }) => views[system]?.key ?? '');
 
-async function compare(look: Look): Promise<{ differences: Difference[]; leftOut: number }> {
+interface Compared {
+  readonly differences: Difference[];
+  readonly leftOut: number;
+  readonly elsewhere: Verified['elsewhere'];
+}
+
+async function compare(look: Look): Promise<Compared> {
   const { decisions, entity, lens, rows } = look;
   const { system } = lens;
   const keys = [...rows.keys()];
@@ -88,11 +100,14 @@ async function compare(look: Look): Promise<{ differences: Difference[]; leftOut
   for (const [i, key] of keys.entries()) {
     const row = rows.get(key) ?? null;
     const record = found.links[i] ?? null;
-    if (found.parkedRows[i] != null || (record !== null && isOpen(decisions, record, system))) {
+    const open = record !== null && isOpen(decisions, record, system);
+    if (open || found.parkedRows[i] != null) {
       leftOut += 1;
       continue;
     }
-    const base = { system, key, record: record?.id ?? null, fields: [] };
+    if (look.named && Object.keys(record?.outbox ?? {}).length > 0) leftOut += 1;
+    const as = stateOf(row, record);
+    const base = { system, key, record: record?.id ?? null, as, fields: [] };
     const read = row === null ? null : lens.read(row, () => undefined);
     const there = read?.kind === 'row' || read?.kind === 'invalid';
     if (record === null && there) differences.push({ ...base, kind: 'extra' });
@@ -109,7 +124,20 @@ async function compare(look: Look): Promise<{ differences: Difference[]; leftOut
       differences.push({ ...base, kind: 'absent', system: other.system, of: system });
     }
   }
-  return { differences, leftOut };
+  const elsewhere = found.links.flatMap((record) =>
+    Object.entries(record?.views ?? {}).flatMap(([other, { status, key }]) =>
+      other === system || status !== 'linked' ? [] : [{ system: other, key }],
+    ),
+  );
+  return { differences, leftOut, elsewhere };
+}
+
+const salt = randomBytes(16);
+
+/** Tells states apart without telling what they hold. */
+function stateOf(row: readonly Cell[] | null, record: RecordState | null): string {
+  const state = [row, record?.values, record?.views, record?.deleted];
+  return createHmac('sha256', salt).update(JSON.stringify(state)).digest('base64url').slice(0, 12);
 }
 
 /** Known to differ: a person has to decide, or it is on its way. */

@@ -33,6 +33,12 @@ export interface RowEvent {
   read: Read | null;
 }
 
+/** A row that a person wants repaired. */
+export interface RepairedRow extends Repair {
+  readonly entity: string;
+  readonly key: readonly Value[];
+}
+
 export type Routes = ReadonlyMap<TableSpec, readonly Route[]>;
 
 /** The row news of a transaction, in log order. Truncates and drifts are not rows. */
@@ -102,7 +108,7 @@ function wholeKey(row: readonly Cell[], route: Route): string | null {
 
 /**
  * What a snapshot chunk says of its rows; keys that were asked for and have no row are gone. Rows
- * that are read to be repaired are news for the entity that was `asked` for alone.
+ * that are read to be repaired are news for the entity that is repaired alone.
  */
 export function chunkEvents(
   table: TableSpec,
@@ -110,23 +116,25 @@ export function chunkEvents(
   missing: readonly (readonly Value[])[],
   routes: Routes,
   at: Micros,
-  asked: { readonly entity: string; readonly repair: Repair } | null = null,
+  repairs: readonly RepairedRow[] = [],
   decided?: RowEvent['decided'],
 ): RowEvent[] {
   const events: RowEvent[] = [];
   for (const route of routes.get(table) ?? []) {
     const { entity, lens } = route;
-    if (asked !== null && asked.entity !== entity.name) continue;
-    const repair = asked === null ? {} : { repair: asked.repair };
-    const base = { entity, lens, at, origin: 'reading', read: null, ...repair } as const;
+    const wanted = new Map(repairs.map((one) => [rowKey(one.key), one] as const));
+    const base = { entity, lens, at, origin: 'reading', read: null } as const;
+    const tell = (key: string, cells: RowEvent['cells']): void => {
+      const asked = wanted.get(key);
+      if (asked !== undefined && asked.entity !== entity.name) return;
+      const repair = asked === undefined ? {} : { repair: { from: asked.from } };
+      const gone = cells === null && asked === undefined ? { decided } : {};
+      events.push({ ...base, ...repair, ...gone, key, oldKey: key, cells });
+    };
     for (const row of rows) {
-      const key = keyOf(row, route);
-      events.push({ ...base, key, oldKey: key, cells: pick(row, route.pick) });
+      tell(keyOf(row, route), pick(row, route.pick));
     }
-    for (const values of missing) {
-      const key = rowKey(values);
-      events.push({ ...base, key, oldKey: key, cells: null, decided });
-    }
+    for (const values of missing) tell(rowKey(values), null);
   }
   return events;
 }

@@ -1,6 +1,6 @@
 /** Differences that were made behind Carrick's back are found, and nothing else is. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Verdict } from '../../src/cli/verify.ts';
+import type { Verdict } from '../../src/observe/comparison.ts';
 import {
   type Installation,
   openInstallation,
@@ -116,5 +116,6 @@ test('a table that does not fit its mapping could not be compared', async () => 
   await crm(`update drifting set name = 'During' where no = 'C1'`);
   await until(async () => ((await it.operator.status()).parked.schema_drift ?? 0) > 0, 'the hold');
   const { code, verdict } = await verify(it, 'drifting');
-  expect([code, verdict.unchecked]).toEqual([3, [{ system: 'crm', entity: 'drifting' }]]);
+  const why = 'does not fit its mapping';
+  expect([code, verdict.unchecked]).toEqual([3, [{ system: 'crm', entity: 'drifting', why }]]);
 });

@@ -220,10 +220,10 @@ export function openApplier(connection: Connection, watch: Watch): Applier {
       });
       return openTransaction(system, session, call, watch);
     },
-    fence: (batch) =>
+    fence: (batch, lane = 'watermark') =>
       call('fence', () => {
         const session = system.session('carrick');
-        session.mark({ instance, lane: 'watermark', batch });
+        session.mark({ instance, lane, batch });
         session.commit();
       }),
     ping: () => call('ping', () => undefined),

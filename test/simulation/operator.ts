@@ -22,7 +22,14 @@ function ask(world: World, work: (operator: Operator) => Promise<string>): void 
   if (decisions === null || !world.running || stop.signal.aborted) return;
   const status = async (): Promise<never> => Promise.reject(new Error('nobody asks'));
   const read = async (): Promise<never> => Promise.reject(new Error('nobody reads'));
-  const operator = createOperator(decisions, { status, read, log: null, alone: false });
+  const operator = createOperator(decisions, {
+    status,
+    read,
+    digest: async () => null,
+    caughtUp: async () => true,
+    log: null,
+    alone: false,
+  });
   work(operator).then(
     (what) => what !== '' && count(world, what),
     (error: unknown) => {

@@ -111,6 +111,7 @@ function lensOf(
     writes,
     columnsOf: names.map((_, f) => (writes[f] ? [f + 1] : [])),
     personal: ['id', ...names].map(() => false),
+    digest: { never: 'it is made by hand' },
     deletion: deletion ?? { kind: 'propagate' },
     onInsert: [],
     guards: [],

@@ -353,7 +353,17 @@ function recordingOperator(calls: unknown[][]): Daemon & AsyncDisposable {
       calls.push(['explain', entity, key]);
       return [personal ? explanation : masks.explanation(explanation)];
     },
-    verify: async () => ({ checked: 1, next: null, leftOut: 0, held: false, differences: [] }),
+    verify: async () => ({
+      checked: 1,
+      next: null,
+      leftOut: 0,
+      held: false,
+      differences: [],
+      elsewhere: [],
+    }),
+    digest: async () => ({ never: 'no', rows: 0, next: null, sums: [], found: [] }),
+    caughtUp: async () => true,
+    repair: async () => ({ writes: [], journalled: 0, open: 0, parked: {} }),
     resync: async (entity, system) => {
       calls.push(['resync', entity, system]);
       return [{ system: 'erp', table: 'customers', state: 'held' }];

@@ -67,8 +67,11 @@ function recordingOperator() {
     },
     async verify(entity, system, part) {
       calls.push(['verify', entity, system, part]);
-      return { checked: 0, next: null, leftOut: 0, held: false, differences: [] };
+      return { checked: 0, next: null, leftOut: 0, held: false, differences: [], elsewhere: [] };
     },
+    digest: async () => ({ never: 'no', rows: 0, next: null, sums: [], found: [] }),
+    caughtUp: async () => true,
+    repair: async () => ({ writes: [], journalled: 0, open: 0, parked: {} }),
     async resync(entity, system) {
       calls.push(['resync', entity, system]);
       return [{ system: system ?? 'crm', table: 'public.accounts', state: 'begun' }];

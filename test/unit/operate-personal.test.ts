@@ -92,6 +92,8 @@ async function open() {
       );
       return { rows: cells, next: ['ada@x.test'] };
     },
+    digest: async () => null,
+    caughtUp: async () => true,
     log: createLog('info', to),
     alone: true,
   });

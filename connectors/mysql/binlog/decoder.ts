@@ -143,7 +143,7 @@ function rowVisitor(assembler: Assembler): RowVisitor {
   const readMark = (op: RowOp, row: readonly Cell[]): void => {
     if (op === 'delete') return;
     const [instance, lane, batch] = row as readonly Value[];
-    if (lane !== 'deliver' && lane !== 'watermark') return;
+    if (lane !== 'deliver' && lane !== 'watermark' && lane !== 'look') return;
     assembler.open!.mark = { instance: instance!, lane, batch: Number(batch) };
   };
   return {

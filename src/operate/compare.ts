@@ -1,0 +1,59 @@
+import type { Operator } from '../contract/operator.ts';
+import type { Decisions } from '../decide/decisions.ts';
+import type { Log } from '../observe/log.ts';
+import type { Masks } from '../observe/mask.ts';
+import { noDaemon } from './acts.ts';
+import { digestPart, type ReadDigest } from './digest.ts';
+import { repair } from './repair.ts';
+import { type ReadRows, verifyPart } from './verify.ts';
+
+export interface ComparingParts {
+  readonly read: ReadRows;
+  readonly digest: ReadDigest;
+  /** See `Operator.caughtUp`. */
+  readonly caughtUp: () => Promise<boolean>;
+  /** The running daemon's; null without one. */
+  readonly log: Log | null;
+  /** No daemon is running. */
+  readonly alone: boolean;
+}
+
+/** What compares systems, and settles their differences. Row keys may come masked. */
+export function comparing(
+  decisions: Decisions,
+  parts: ComparingParts,
+  masks: Masks,
+): Pick<Operator, 'verify' | 'digest' | 'caughtUp' | 'repair'> {
+  return {
+    async verify(entity, system, part, personal = false) {
+      const asked = { entity, system, part: masks.unmaskedPart(part) };
+      const found = await verifyPart(decisions, parts.read, asked);
+      if (!personal) return masks.verified(entity, system, found);
+      parts.log?.event('personal.shown', { method: 'verify' });
+      return found;
+    },
+    async digest(entity, system, { after, ...part }) {
+      const from = after === null ? null : masks.unmaskedKey(after);
+      const asked = { entity, system, part: { ...part, after: from } };
+      const page = await digestPart(decisions, parts.digest, asked);
+      const sealed = (key: string): string => masks.key(entity, system, key);
+      const found = page.found.map(({ key, digest }) => ({ key: sealed(key), digest }));
+      return { ...page, next: page.next === null ? null : sealed(page.next), found };
+    },
+    caughtUp: parts.caughtUp,
+    async repair(request) {
+      const { entity, dryRun } = request;
+      if (parts.alone && !dryRun) throw noDaemon();
+      const keys = request.keys.map(masks.unmaskedKey);
+      const done = await repair({ decisions, ...parts }, { ...request, keys });
+      const writes = done.writes.map((one) => ({
+        ...one,
+        key: one.key === null ? null : masks.key(entity, one.system, one.key),
+        of: Object.fromEntries(
+          Object.entries(one.of).map(([system, key]) => [system, masks.key(entity, system, key)]),
+        ),
+      }));
+      return { ...done, writes };
+    },
+  };
+}
