@@ -120,7 +120,7 @@ const waiting = (plans: readonly EntityPlan[], of: string): number =>
     .flatMap(({ writes }) => writes)
     .reduce((sum, { system, waiting: n }) => sum + (system === of ? n : 0), 0);
 
-test('the deed is as planned, and the plan writes nothing', async () => {
+test('the deed is as planned, and the plan writes nothing', { timeout: 240_000 }, async () => {
   await fill(servers);
   const { crm, erp, urls } = servers;
   await crm(`create role reader login password 'r'; grant select on accounts, bills to reader`);
