@@ -153,12 +153,15 @@ export function openDecisions(
     refusedAt: new Map(),
     awaited,
     partEntries,
-    looked: new Map(),
-    rehearse: (units) =>
-      exclusively(async () => (await settled(ledger, ground, units, undefined)).pass),
+    ...{ looked: new Map(), rehearse: rehearsal(ledger, ground, exclusively) },
     decide: durably(ledger, commit, onSync),
   };
 }
+
+const rehearsal =
+  (ledger: Ledger, ground: Ground, exclusively: Exclusively): Decisions['rehearse'] =>
+  (units) =>
+    exclusively(async () => (await settled(ledger, ground, units, undefined)).pass);
 
 /** The next decision does not wait for the disk: it shares the sync. */
 function durably(
