@@ -37,7 +37,10 @@ export function openGroup(path: string, store: Store): Group {
   const end = (of: Turn): void => {
     turn = null;
     try {
-      if (of.failure === null) endTransaction(store);
+      if (of.failure === null) {
+        endTransaction(store);
+        disk.written();
+      }
     } catch (error) {
       fail(of, error);
     }

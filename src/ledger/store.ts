@@ -7,9 +7,9 @@ import type { Privacy } from './privacy.ts';
 import { openTallies, type Tallies } from './tallies.ts';
 import { openVault, type Vault } from './vault.ts';
 
-/** Weights are estimated heap bytes; with SQLite's own cache the ledger stays under 200 MiB. */
-const RECORD_CACHE_BYTES = 64 * 1024 * 1024;
-const LINK_CACHE_BYTES = 32 * 1024 * 1024;
+/** Weights are estimated heap bytes; SQLite's own cache (`schema.ts`) comes on top. */
+const RECORD_CACHE_BYTES = 24 * 1024 * 1024;
+const LINK_CACHE_BYTES = 8 * 1024 * 1024;
 
 /** What reading, writing and the desk share. */
 export interface Store {

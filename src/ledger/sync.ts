@@ -4,6 +4,8 @@ import { halt } from '../errors.ts';
 const round = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export interface Sync {
+  /** Something was written that is not on disk yet. */
+  written(): void;
   /** Resolves when all that was written before the call is on disk; calls share syncs. */
   synced(): Promise<void>;
   close(): Promise<void>;
@@ -18,11 +20,13 @@ export function openSync(path: string): Sync {
   let log: Promise<FileHandle> | null = null;
   let running: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
+  let isDirty = false;
   const sync = async (): Promise<void> => {
     // What wakes by this commit commits within two rounds of the event loop, and shares the sync.
     await round();
     await round();
     next = null;
+    isDirty = false;
     try {
       log ??= open(`${path}-wal`, 'r+');
       await (await log).datasync();
@@ -31,7 +35,11 @@ export function openSync(path: string): Sync {
     }
   };
   return {
+    written() {
+      isDirty = true;
+    },
     synced() {
+      if (next === null && !isDirty) return running;
       // One that is running may have begun before the last write. After a failure none succeeds:
       // the kernel may have dropped what it could not write.
       next ??= running = running.then(sync);
