@@ -1,9 +1,10 @@
-import type { Status, SystemStatus, Trouble } from '../contract/operator.ts';
+import type { Status, SystemStatus, Trouble, VerifyStatus } from '../contract/operator.ts';
 import { type Register, show, styleOf, withOperator } from './command.ts';
 import { EXIT } from './exit.ts';
 import { renderPauses } from './pause.ts';
 import {
   age,
+  ageSince,
   bytes,
   type Colour,
   count,
@@ -71,6 +72,7 @@ export function renderStatus(found: Status, style: Style): string {
     `records    ${tally(found.records)}`,
     `conflicts  ${open(found.openConflicts)}`,
     `parked     ${tally(found.parked)}`,
+    ...(found.verified === undefined ? [] : [verifiedLine(found.verified, style)]),
   ];
   const snapshots = found.systems.flatMap(({ system, snapshots: all }) =>
     all
@@ -94,6 +96,11 @@ const reasonLines = (what: string, { code, message, fix }: Trouble, style: Style
   `${paint(`${what}: ${code}`, 'red', style)}: ${printable(message)}`,
   `  do: ${printable(fix)}`,
 ];
+
+function verifiedLine({ endedAt, rows, differences }: VerifyStatus, style: Style): string {
+  const what = `${count(differences)} differences`;
+  return `verified   ${ageSince(endedAt, style)} ago: ${count(rows)} rows, ${what}`;
+}
 
 const open = (n: number): string =>
   n === 0 ? 'none open' : `${count(n)} open: carrick conflicts list --state open`;

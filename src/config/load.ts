@@ -34,6 +34,8 @@ export interface Config {
   readonly sources: Sources;
   /** See `openPace`. */
   readonly loadShare: number;
+  /** Null: no background verification. */
+  readonly verify: { readonly every: Micros; readonly rowsPerSecond: number } | null;
 }
 
 export interface SystemConfig {
@@ -106,6 +108,7 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
     ledgerLimit: ledger_limit === undefined ? null : bytesOf(ledger_limit),
     sources: { file: path, patterns: checked.value.mappings, texts },
     loadShare: snapshot.load_share,
+    verify: verifyPlan(checked.value.verify),
   };
   return { ok: true, value: config };
 }
@@ -114,6 +117,16 @@ const DAY: Micros = 86_400e6;
 
 const bytesOf = (size: string): number =>
   Number.parseInt(size, 10) * 1024 ** (size.endsWith('GiB') ? 3 : 2);
+
+const UNITS: Readonly<Record<string, Micros>> = { s: 1e6, m: 60e6, h: 3_600e6, d: DAY };
+
+const durationOf = (text: string): Micros =>
+  Number.parseInt(text, 10) * (UNITS[text.at(-1) ?? ''] ?? 0);
+
+const verifyPlan = (given: ConfigFile['verify']): Config['verify'] =>
+  given === undefined
+    ? null
+    : { every: durationOf(given.every), rowsPerSecond: given.rows_per_second };
 
 type Reporter = (path: Path, message: string, detail?: ProblemDetail) => void;
 

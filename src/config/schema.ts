@@ -84,6 +84,17 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('First loads and resyncs'),
+  verify: z
+    .strictObject({
+      every: z
+        .string()
+        .regex(/^[1-9]\d*[smhd]$/, 'expected a duration such as 24h')
+        .default('24h')
+        .describe('From the end of one pass to the beginning of the next'),
+      rows_per_second: z.int().min(1).default(500).describe('Rows that are read or digested'),
+    })
+    .optional()
+    .describe('Compares the systems in the background; without it only `carrick verify` does'),
   log_level: z.enum(logLevels).default('info'),
 });
 

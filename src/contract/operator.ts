@@ -184,10 +184,21 @@ export interface Status {
   /** Null without a daemon. */
   readonly reload: ReloadStatus | null;
   readonly paused: readonly Pause[];
+  /** The last full pass of background verification; absent: there was none. */
+  readonly verified?: VerifyStatus;
   readonly systems: readonly SystemStatus[];
   readonly records: Readonly<Record<string, number>>;
   readonly openConflicts: number;
   readonly parked: Readonly<Record<string, number>>;
+}
+
+export interface VerifyStatus {
+  readonly endedAt: Micros;
+  readonly seconds: number;
+  readonly rows: number;
+  readonly differences: number;
+  /** Entities in systems that could not be compared. */
+  readonly unchecked: number;
 }
 
 /** Since when the configuration runs that runs, µs, and why the files' last change does not. */

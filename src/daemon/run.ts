@@ -29,6 +29,7 @@ import { openReloads, type Reloads } from './reload.ts';
 import { keepJournal } from './retention.ts';
 import { ledgerSize, statusOf } from './status.ts';
 import { supportOf } from './support.ts';
+import { type Verified, verifyGauges, verifyInBackground } from './verifier.ts';
 
 export interface RunOptions {
   readonly stop: AbortSignal;
@@ -53,6 +54,7 @@ interface House {
   readonly reporter: Reporter;
   readonly reloads: Reloads;
   readonly gate: Gate<Daemon>;
+  readonly verified: Verified;
   upSeconds(): number;
 }
 
@@ -72,7 +74,9 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
   using reloads = openReloads({ load, onHangup, log, metrics });
   const upSeconds = (): number => (Date.now() - started) / 1000;
   let parts = first;
+  const verified: Verified = { since: started * 1000, last: null };
   metrics.onScrape(async (set) => {
+    if (parts.config.verify !== null) verifyGauges(set, verified);
     await collectGauges(set, ledger, reporter.news, ledgerSize(config));
     set('carrick_ledger_used_bytes', {}, await ledger.desk.usedBytes());
     const { ledgerLimit } = parts.config;
@@ -97,7 +101,7 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
     log.event('daemon.stopping', { signal: String(stop.reason ?? 'stop') });
   if (stop.aborted) signalled();
   else stop.addEventListener('abort', signalled, { once: true });
-  const house = { ledger, log, metrics, reporter, reloads, gate, upSeconds };
+  const house = { ledger, log, metrics, reporter, reloads, gate, verified, upSeconds };
   for (;;) {
     const next = await runUntilReload(house, parts, stop);
     if (next === null) break;
@@ -143,20 +147,32 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
     new Map(participants.map(({ system, openApplier }) => [system, openApplier] as const)),
   );
   const means = { ...readers, caughtUp: looks.caughtUp };
-  await using _open = gate.open(daemonOver(house, parts, decisions, means));
-  const { instance, loadShare: share } = parts.config;
+  const operator = daemonOver(house, parts, decisions, means);
+  await using _open = gate.open(operator);
+  const { instance, loadShare: share, verify } = parts.config;
   const loading = { share, clock: CLOCK };
-  await runPipeline({ instance, participants, decisions, report: reporter, loading }, stop);
+  const running = runPipeline(
+    { instance, participants, decisions, report: reporter, loading },
+    stop,
+  );
+  if (verify !== null) {
+    const { verified, log } = house;
+    await verifyInBackground({ operator, entities, verified, log, metrics }, verify, stop);
+  }
+  await running;
 }
 
 function daemonOver(
-  { ledger, log, metrics, reporter, reloads, upSeconds }: House,
+  { ledger, log, metrics, reporter, reloads, verified, upSeconds }: House,
   { config, systems }: Parts,
   decisions: Decisions,
   { read, digest, caughtUp }: Pick<OperatorParts, 'read' | 'digest' | 'caughtUp'>,
 ): Daemon {
   const running = () => ({ reporter, upSeconds: upSeconds(), reload: reloads.status() });
-  const status = () => statusOf(config, ledger, running());
+  const status = async () => {
+    const found = await statusOf(config, ledger, running());
+    return verified.last === null ? found : { ...found, verified: verified.last };
+  };
   return {
     ...createOperator(decisions, {
       status,

@@ -179,6 +179,21 @@ export const EVENTS = {
     message: 'snapshot complete',
     fields: { system: 'string', table: 'string', rows: 'number' },
   },
+  'verify.done': {
+    level: 'info',
+    message: 'the systems were compared',
+    fields: { rows: 'number', differences: 'number', seconds: 'number' },
+  },
+  'verify.differs': {
+    level: 'warn',
+    message: 'the systems differ: something went past the logs',
+    fields: { entity: 'string', differences: 'number' },
+  },
+  'verify.failed': {
+    level: 'warn',
+    message: 'the systems could not be compared, trying again',
+    fields: trouble,
+  },
   'echo.differs': {
     level: 'debug',
     message: 'the target stored or added something other than what was sent',

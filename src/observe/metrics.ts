@@ -210,6 +210,26 @@ export const METRICS = {
     help: '1 while the files say something else than what runs, because it was refused.',
     labels: [],
   },
+  carrick_verified_rows_total: {
+    kind: 'counter',
+    help: 'Rows that background verification has compared.',
+    labels: ['entity'],
+  },
+  carrick_verify_differences: {
+    kind: 'gauge',
+    help: 'Differences that the last full pass of background verification found.',
+    labels: ['entity'],
+  },
+  carrick_verify_age_seconds: {
+    kind: 'gauge',
+    help: 'Time since background verification last ended a pass; since the start while none has.',
+    labels: [],
+  },
+  carrick_verify_seconds: {
+    kind: 'gauge',
+    help: 'How long the last full pass of background verification took.',
+    labels: [],
+  },
   carrick_build_info: { kind: 'gauge', help: 'Always 1.', labels: ['version'] },
 } as const satisfies Record<string, Metric>;
 

@@ -119,3 +119,20 @@ test('a table that does not fit its mapping could not be compared', async () => 
   const why = 'does not fit its mapping';
   expect([code, verdict.unchecked]).toEqual([3, [{ system: 'crm', entity: 'drifting', why }]]);
 });
+
+test('in the background, at a pace', async () => {
+  const { erp } = servers;
+  await using it = await install('watched', 300);
+  const text = await it.configuration();
+  await it.configure(`${text}verify: {every: 1s, rows_per_second: 2000}\n`);
+  await it.stop();
+  await it.start();
+  const found = () => it.metric('carrick_verify_differences{entity="watched"}');
+  await until(async () => (await found()) === 0, 'a pass that finds nothing');
+  expect(await it.metric('carrick_verified_rows_total{entity="watched"}')).toBeGreaterThan(599);
+  await erp('set session sql_log_bin = 0');
+  await erp(`update watched set name = 'Ada' where no = 'C17'`);
+  await erp('set session sql_log_bin = 1');
+  await until(async () => (await found()) === 1, 'the difference');
+  expect((await it.cli('status')).out).toMatch(/verified {3}.* ago: 600 rows, 1 differences/);
+});

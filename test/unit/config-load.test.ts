@@ -78,6 +78,7 @@ journal: {keep: 90d}
     journalKeep: 90 * 86_400e6,
     ledgerLimit: 20 * 1024 ** 3,
     loadShare: 1,
+    verify: null,
   });
   expect(digestNow(sources)).toBe(digestOf(sources.texts));
   expect([...sources.texts.keys()].map((path) => basename(path)).sort()).toEqual([
