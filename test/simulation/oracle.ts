@@ -318,6 +318,15 @@ function checkNothingLost(state: State, fail: Fail): void {
   }
 }
 
+/**
+ * Of changes that were missed only the outcome is read: that two people added the same to the same
+ * is then not seen, and is no change (see `addsUp`).
+ */
+const hasDrifted = ({ outcome: { systems } }: State, { lenses }: Entity): boolean =>
+  [...lenses.values()].some(({ system, table }) =>
+    systems.get(system)?.log.some(({ drift }) => drift?.table === table.name),
+  );
+
 /** Sums and unions are exact: every delta once, every member there. */
 function checkSums(state: State, fail: Fail): void {
   const { diary } = state.outcome;
@@ -329,6 +338,7 @@ function checkSums(state: State, fail: Fail): void {
     seen.add(who);
     const entity = entityOf(state, record.entity);
     const at = (name: string): number => entity.fields.findIndex((field) => field.name === name);
+    if (hasDrifted(state, entity)) continue;
     const sum = record.values[at(entity.name === 'customer' ? 'points' : 'qty')] ?? null;
     const deltas = diary.deltas.get(who) ?? null;
     if (Number(sum) !== Number(deltas)) fail('sum', `${who} has ${sum} of ${deltas}`);

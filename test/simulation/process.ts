@@ -1,3 +1,4 @@
+import type { Entity } from '../../src/contract/entity.ts';
 import type { Ledger } from '../../src/contract/ledger.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
 import { driftText, refusalText } from '../../src/decide/pass.ts';
@@ -72,7 +73,9 @@ export async function boot(world: World): Promise<void> {
   }
   const parts: PipelineParts = {
     instance: INSTANCE,
-    participants: scenario.setup.systems.map((system) => participant(world, system)),
+    participants: scenario.setup.systems.map((system) =>
+      participant(world, system, [...known.values()]),
+    ),
     decisions,
     report: reportTo(world),
     loading: {
@@ -103,8 +106,8 @@ export async function boot(world: World): Promise<void> {
   await Promise.race([run, settled()]);
 }
 
-function participant(world: World, system: string): Participant {
-  const { tables, routes } = routesOf(system, world.entities);
+function participant(world: World, system: string, known: readonly Entity[]): Participant {
+  const { tables, routes } = routesOf(system, known);
   const connect = (): Connection => connection(world, system);
   return {
     system,
