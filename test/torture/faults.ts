@@ -1,5 +1,6 @@
 /** What goes wrong, and in which order: the seed decides, time stays real. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Status } from '../../src/contract/operator.ts';
 import type { Random } from '../simulation/random.ts';
 import { SYSTEMS } from './shapes.ts';
 import type { World } from './world.ts';
@@ -17,9 +18,25 @@ interface Planned {
   readonly pause: number;
   /** How long it lasts, in seconds. */
   readonly seconds: number;
+  /** Strikes only when Carrick is at work again, not while it still starts. */
+  readonly patient: boolean;
 }
 
 const wait = (seconds: number): Promise<void> => sleep(seconds * 1000);
+
+const PATIENCE_SECONDS = 20;
+
+/** Waits until status says so, but not for ever: it may be another fault that keeps it from it. */
+async function soon({ carrick }: World, holds: (status: Status) => boolean): Promise<void> {
+  for (let waited = 0; waited < PATIENCE_SECONDS; waited += 0.5) {
+    const status = await carrick.operator.status().catch(() => null);
+    if (status !== null && holds(status)) return;
+    await wait(0.5);
+  }
+}
+
+const isAtWork = ({ systems }: Status): boolean =>
+  systems.every(({ source, target }) => source === 'following' && target !== 'retrying');
 
 const ofCarrick: readonly Fault[] = [
   {
@@ -105,10 +122,14 @@ const ofNetwork: readonly Fault[] = SYSTEMS.flatMap((system): Fault[] => [
 const DISK_FULL: Fault = {
   kind: 'ledger disk full',
   lane: 'network',
-  async suffer({ disk }, seconds) {
-    disk?.fill();
+  async suffer(world, seconds) {
+    world.disk?.fill();
+    // The ledger goes on for a while in what its files have room for.
+    await soon(world, ({ systems }) =>
+      systems.some(({ trouble }) => trouble?.code === 'ledger.full'),
+    );
     await wait(seconds);
-    disk?.free();
+    world.disk?.free();
   },
 };
 
@@ -129,7 +150,7 @@ function* schedule(
       // From the second deck on some outlast every timeout of Carrick.
       const long = deck > 0 && random.chance(0.15);
       const seconds = long ? 35 + random.next() * 10 : 1 + random.next() * 4;
-      yield { fault, pause: random.next() * 3, seconds };
+      yield { fault, pause: random.next() * 3, seconds, patient: random.chance(0.7) };
     }
   }
 }
@@ -159,10 +180,11 @@ export async function storm(world: World, minutes: number): Promise<void> {
   await Promise.all(
     LANES.map(async (lane) => {
       let suffered = 0;
-      for (const { fault, pause, seconds } of schedule(world.random.fork(lane), lane, {
+      for (const { fault, pause, seconds, patient } of schedule(world.random.fork(lane), lane, {
         hasDisk,
       })) {
         if (suffered >= deckSize(lane, hasDisk) && performance.now() > until) return;
+        if (patient) await soon(world, isAtWork);
         await wait(pause);
         world.diary.fault(fault.kind, `${seconds.toFixed(1)} s`);
         await fault.suffer(world, seconds);
