@@ -12,6 +12,7 @@ const context: Context = {
   env: process.env,
   out: (text) => process.stdout.write(`${text}\n`),
   err: (text) => process.stderr.write(`${text}\n`),
+  terminal: process.stdout.isTTY === true,
   colours: process.stdout.isTTY === true && !process.env.NO_COLOR,
   columns: process.stdout.columns ?? 100,
   now: () => Date.now() * 1_000,

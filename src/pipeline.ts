@@ -12,10 +12,10 @@ import { noteLooks } from './decide/looks.ts';
 import type { Unit } from './decide/pass.ts';
 import { repairsOf, withoutRepaired } from './decide/repairs.ts';
 import { parentTables } from './decide/routes.ts';
+import { knownRows, selectionOf } from './decide/selection.ts';
 import {
   blameTables,
   contentsOf,
-  knownRows,
   type MappedTables,
   openTables,
   type TableWatch,
@@ -294,7 +294,11 @@ function snapshotOf(
     progress: () => decisions.ledger.head().positions[system]?.snapshots ?? {},
     held: watch.isHeld,
     contents: (table) => contentsOf(table, routes),
-    known: (table, from, limit) => knownRows(decisions, participant, { table, from, limit }),
+    known: (table, from, limit, progress) => {
+      const only = selectionOf(table, progress, routes);
+      return knownRows(decisions, participant, { table, from, limit, only });
+    },
+    wanted: (table, progress) => selectionOf(table, progress, routes)?.row ?? null,
     instance,
     source: {
       estimate: (table) => source.estimate(table),

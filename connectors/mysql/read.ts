@@ -7,6 +7,7 @@ import type { MysqlOptions } from './config.ts';
 import { describeTables, type MysqlTable, quoteTable } from './describe.ts';
 import { readDigest } from './digest.ts';
 import { asCarrickError } from './errors.ts';
+import { ORDER_FIX, orderFaults } from './key-order.ts';
 import { keyEquals, keyRange, ordering } from './keyset.ts';
 import { type LazySession, lazySession, type Session, type TextRow } from './session.ts';
 import { canonical, literal, type MysqlColumn, quoteName, selected } from './types.ts';
@@ -43,7 +44,7 @@ export function tableReader(options: MysqlOptions): TableReader {
         // Described anew when its reading starts: columns may have changed since the last time.
         const table =
           (request.after === null ? undefined : known.get(name)) ??
-          (await existing(session, options.database, name));
+          (await existing(session, options.database, request.table));
         known.set(name, table);
         const chunk = await readChunk(session, options.database, table, request);
         if (chunk.cut) await lazy.reset();
@@ -62,7 +63,7 @@ export function tableReader(options: MysqlOptions): TableReader {
     },
     digest: (request) =>
       onSession(async (session) => {
-        const table = await existing(session, options.database, request.table.name);
+        const table = await existing(session, options.database, request.table);
         return readDigest(session, options.database, table, request);
       }),
   };
@@ -71,8 +72,11 @@ export function tableReader(options: MysqlOptions): TableReader {
 /** MariaDB, MySQL with `explain_json_format_version` 1, and 2. */
 const EXPLAINED_ROWS = /"(?:rows|rows_examined_per_scan|estimated_rows)": ([\d.]+)/;
 
-async function existing(session: Session, database: string, name: string): Promise<MysqlTable> {
+async function existing(session: Session, database: string, spec: TableSpec): Promise<MysqlTable> {
+  const { name } = spec;
   const [table] = await describeTables(session, database, [name]);
+  const [fault] = table === undefined ? [] : orderFaults(spec, table);
+  if (fault !== undefined) throw halt('source.unordered', fault, ORDER_FIX);
   if (table !== undefined) return table;
   throw halt(
     'source.refused',

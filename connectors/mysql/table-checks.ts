@@ -2,6 +2,7 @@ import type { Finding, Needs } from '../../src/contract/connector.ts';
 import type { MysqlOptions } from './config.ts';
 import { describeTables, type MysqlTable, quoteTable } from './describe.ts';
 import { note, problem } from './finding.ts';
+import { ORDER_FIX, orderFaults } from './key-order.ts';
 import type { Session } from './session.ts';
 import { MARK_TABLE, markExists } from './setup.ts';
 import { quoteName } from './types.ts';
@@ -76,23 +77,9 @@ function checkTable(need: Need, table: MysqlTable): Finding[] {
     const fix = 'Correct the mapping, or grant SELECT on the column.';
     findings.push(problem('column', `table ${need.name} has no column ${name}`, fix));
   }
-  const identifies = (index: readonly string[]): boolean =>
-    index.every((name) => need.key.includes(name));
-  if (!table.unique.some(identifies)) {
-    findings.push(
-      problem(
-        'key',
-        `no unique index of ${need.name} lies within the key (${need.key.join(', ')})`,
-        'Name the primary key in the mapping, or add a unique index over the key.',
-      ),
-    );
-  }
-  for (const { name, nullable, kind } of table.columns) {
+  for (const fault of orderFaults(need, table)) findings.push(problem('key', fault, ORDER_FIX));
+  for (const { name, kind } of table.columns) {
     if (!need.key.includes(name)) continue;
-    if (nullable) {
-      const fix = 'Declare the column NOT NULL.';
-      findings.push(problem('key', `key column ${name} of ${need.name} may be NULL`, fix));
-    }
     if (kind === 'set' || kind === 'json') {
       const fix = 'Name another unique key in the mapping.';
       findings.push(problem('key', `key column ${name} of ${need.name} is a ${kind}`, fix));

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import type { Finding, Needs } from '../../src/contract/connector.ts';
 import { describeTables, type PostgresTable } from './describe.ts';
+import { ORDER_FIX, orderFault } from './key-order.ts';
 import { queryRows, quotedTable } from './session.ts';
 
 type NeededTable = Needs['tables'][number];
@@ -53,7 +54,10 @@ export async function checkTable(pool: Pool, name: string, table: NeededTable): 
     ),
   );
   const published = JSON.parse(row?.published ?? '[]') as string[];
-  return [...checkColumns(table, described, published), ...checkIdentity(table, row), ...missing];
+  const fault = await orderFault(pool, table, described.columns);
+  const order = fault === null ? [] : [problem('postgres.key', fault, ORDER_FIX)];
+  const columns = checkColumns(table, described, published);
+  return [...columns, ...order, ...checkIdentity(table, row), ...missing];
 }
 
 function checkColumns(

@@ -7,6 +7,7 @@ import type { Cell, Value } from '../../src/model/value.ts';
 import type { Types } from './catalog.ts';
 import { describeTables, type PostgresColumn } from './describe.ts';
 import { describeError } from './errors.ts';
+import { ORDER_FIX, orderFault } from './key-order.ts';
 import { chunkAndUnseen, withMoment } from './moment.ts';
 import { quote, quotedTable, type TextRow } from './session.ts';
 import { encode } from './types.ts';
@@ -119,7 +120,7 @@ export async function estimateRows(pool: Pool, { name }: TableSpec): Promise<num
 
 async function keyColumns(pool: Pool, table: TableSpec): Promise<PostgresColumn[]> {
   const [described] = await describeTables(pool, [table.name]);
-  return table.key.map((name) => {
+  const columns = table.key.map((name) => {
     const column = described?.columns.find((candidate) => candidate.name === name);
     if (column !== undefined) return column;
     throw halt(
@@ -128,6 +129,9 @@ async function keyColumns(pool: Pool, table: TableSpec): Promise<PostgresColumn[
       'Tables and mapping do not fit together: run `carrick check`.',
     );
   });
+  const fault = await orderFault(pool, table, columns);
+  if (fault !== null) throw halt('source.unordered', fault, ORDER_FIX);
+  return columns;
 }
 
 /**

@@ -31,6 +31,14 @@ export interface Progress {
   }[];
   /** The columns and fields that were read: what a mapping adds later is read too. */
   readonly contents?: readonly string[];
+  /** A resync of some rows only. */
+  readonly where?: Where;
+}
+
+/** The records of `entity` for which a condition holds, in CEL over its fields. */
+export interface Where {
+  readonly entity: string;
+  readonly text: string;
 }
 
 /**
@@ -63,6 +71,15 @@ export const isLoaded = ({ ended, again, sweep }: Progress): boolean =>
 export const isFirstLoad = (progress: Progress): boolean =>
   progress.sweep === undefined && !isLoaded(progress);
 
+/** What both conditions name; undefined: all rows. */
+function eitherOf(before: Progress, where: Where | undefined): Where | undefined {
+  if (where === undefined || before.sweep == null) return where;
+  // A pass that is not through yet is not given up for a smaller one.
+  if (before.where === undefined || before.where.entity !== where.entity) return undefined;
+  if (before.where.text === where.text) return where;
+  return { ...where, text: `(${before.where.text}) || (${where.text})` };
+}
+
 /** A table to be read again from its start, and then the known rows that were not met. */
 export function resyncOf(
   before: Progress,
@@ -70,16 +87,20 @@ export function resyncOf(
     readonly mends: boolean;
     readonly contents?: readonly string[];
     readonly absent?: Absent | undefined;
+    readonly where?: Where | undefined;
   },
 ): Progress {
   const contents = how.contents ?? before.contents;
   const absent = how.absent ?? before.absent;
+  const mends = how.mends || before.mends === true;
+  const where = mends || absent !== undefined ? undefined : eitherOf(before, how.where);
   return {
     ...UNREAD,
     sweep: { entity: '', after: null },
     pass: (before.pass ?? 0) + 1,
     ...(contents === undefined ? {} : { contents }),
     ...(absent === undefined ? {} : { absent }),
-    ...(how.mends || before.mends === true ? { mends: true } : {}),
+    ...(where === undefined ? {} : { where }),
+    ...(mends ? { mends } : {}),
   };
 }

@@ -18,7 +18,13 @@ export interface KnownRows {
 }
 
 export interface ReaderParts {
-  readonly known: (table: TableSpec, from: Sweep, limit: number) => Promise<KnownRows>;
+  /** Of the rows that `progress` asks for. */
+  readonly known: (
+    table: TableSpec,
+    from: Sweep,
+    limit: number,
+    progress: Progress,
+  ) => Promise<KnownRows>;
   readonly source: Pick<Source, 'read' | 'estimate'>;
   readonly applier: () => Promise<Pick<Applier, 'fence'>>;
   readonly firstFence: number;
@@ -118,16 +124,17 @@ function openFences({ applier, firstFence }: ReaderParts) {
 async function stepOf(
   known: ReaderParts['known'],
   table: TableSpec,
-  { after, ended, again, sweep = null }: Progress,
+  progress: Progress,
   limit: number,
   unmet: (key: string) => boolean,
 ): Promise<{ step: Step; sweep: Sweep | null }> {
+  const { after, ended, again, sweep = null } = progress;
   if (again.length > 0) return { step: { kind: 'again', keys: again.slice(0, limit) }, sweep };
   if (!ended) return { step: { kind: 'order', after }, sweep };
   const keys: (readonly Value[])[] = [];
   let from = sweep;
   while (from !== null && keys.length === 0) {
-    const page = await known(table, from, limit);
+    const page = await known(table, from, limit, progress);
     keys.push(...page.keys.filter((key) => unmet(rowKey(key))));
     if (keys.length > 0) keys.push(...page.besides);
     from = page.next;

@@ -61,6 +61,11 @@ export interface SnapshotParts extends ReaderParts {
   readonly held: (table: TableSpec) => boolean;
   /** See `Progress.contents`. */
   readonly contents: (table: TableSpec) => readonly string[];
+  /** Which rows a pass over the table is for; null: all. See `Progress.where`. */
+  readonly wanted: (
+    table: TableSpec,
+    progress: Progress,
+  ) => ((row: readonly Cell[]) => boolean) | null;
   readonly instance: string;
 }
 
@@ -123,7 +128,11 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
           continue;
         }
         const { table } = lane;
-        found = finish(lane, lane.read, parts.contents(table), reader.estimateOf(table));
+        found = finish(lane, lane.read, {
+          contents: parts.contents(table),
+          estimate: reader.estimateOf(table),
+          wanted: parts.wanted(table, lane.before),
+        });
         lane.state = 'handed';
         reader.met(lane, found.rows);
       }
@@ -146,11 +155,15 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
   };
 }
 
+interface Terms extends Pick<SnapshotChunk, 'estimate'> {
+  readonly contents: readonly string[];
+  readonly wanted: ReturnType<SnapshotParts['wanted']>;
+}
+
 function finish(
   { table, touched, before }: Lane,
   { step, chunk, sweep }: NonNullable<Lane['read']>,
-  contents: readonly string[],
-  estimate: number | null,
+  { contents, estimate, wanted }: Terms,
 ): SnapshotChunk {
   const keyed = chunk.rows.map((row) => ({ row, key: keyIn(table, row) }));
   const exact = keyed.filter(({ key }) => !touched.has(rowKey(key)));
@@ -178,7 +191,9 @@ function finish(
     };
   };
   const made = onto(before);
-  const rows = exact.map(({ row }) => row);
+  const all = exact.map(({ row }) => row);
+  // Rows that were asked for by key are wanted: for what they were known as, or what they were.
+  const rows = step.kind === 'order' && wanted !== null ? all.filter(wanted) : all;
   const { absent } = before;
   const done = isLoaded(made);
   return { table, rows, missing, absent, onto, done, rowsSoFar: made.rows, estimate };

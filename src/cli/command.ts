@@ -19,6 +19,8 @@ export interface Context {
   /** Each writes its text and a line end, to stdout and stderr. */
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Stdout is one: text can be drawn over. */
+  readonly terminal: boolean;
   readonly colours: boolean;
   readonly columns: number;
   readonly now: () => Micros;

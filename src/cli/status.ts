@@ -1,7 +1,15 @@
 import type { Status, SystemStatus, Trouble, VerifyStatus } from '../contract/operator.ts';
-import { type Register, show, styleOf, withOperator } from './command.ts';
-import { EXIT } from './exit.ts';
+import {
+  type Context,
+  type Global,
+  type Register,
+  show,
+  styleOf,
+  withOperator,
+} from './command.ts';
+import { EXIT, type Exit } from './exit.ts';
 import { renderPauses } from './pause.ts';
+import { bars, watch } from './progress.ts';
 import {
   age,
   ageSince,
@@ -19,14 +27,30 @@ export const status: Register = (cli, act) =>
   cli.command(
     'status',
     'what flows, what waits and what is wrong',
-    (options) => options,
+    (options) =>
+      options.option('watch', {
+        type: 'boolean',
+        default: false,
+        describe: 'again every second (into a file: every ten), until Ctrl-C',
+      }),
     act(async (args, context) => {
+      if (args.watch) return watchStatus(args, context);
       const found = await withOperator(args, context, (operator) => operator.status());
       show(args, context, found, () => renderStatus(found, styleOf(context)));
       const halted = found.systems.some((s) => s.source === 'halted' || s.target === 'halted');
       return halted ? EXIT.halted : EXIT.ok;
     }),
   );
+
+const watchStatus = (args: Global, context: Context): Promise<Exit> =>
+  withOperator(args, context, async (operator) => {
+    const look = async (): Promise<string> => {
+      const found = await operator.status();
+      return args.json ? JSON.stringify(found) : renderStatus(found, styleOf(context));
+    };
+    await watch(context, look, context.stopOnSignal());
+    return EXIT.ok;
+  });
 
 const STATES: Readonly<Record<string, Colour>> = {
   following: 'green',
@@ -74,12 +98,7 @@ export function renderStatus(found: Status, style: Style): string {
     `parked     ${tally(found.parked)}`,
     ...(found.verified === undefined ? [] : [verifiedLine(found.verified, style)]),
   ];
-  const snapshots = found.systems.flatMap(({ system, snapshots: all }) =>
-    all
-      .filter(({ done }) => !done)
-      .map(({ table: name, rows }) => `snapshot   ${system} ${name}: ${count(rows)} rows so far`),
-  );
-  return [...lines, ...snapshots].join('\n');
+  return [...lines, ...bars(found, style).map((line) => `reading    ${line}`)].join('\n');
 }
 
 function troubleLines({ system, trouble }: SystemStatus, style: Style): string[] {

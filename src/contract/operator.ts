@@ -30,9 +30,11 @@ export interface Operator {
   explain(entity: string, key: string, personal?: boolean): Promise<Explanation[]>;
   /**
    * Has the running daemon read the tables of an entity again, in one system or (null) in all that
-   * map it. Without a daemon: `operator.unreachable`.
+   * map it. `where`: only records for which this condition, CEL over the entity's fields, holds in
+   * the system or was known to hold; `operator.where` if it is none. Without a daemon:
+   * `operator.unreachable`.
    */
-  resync(entity: string, system: string | null): Promise<Resync[]>;
+  resync(entity: string, system: string | null, where?: string | null): Promise<Resync[]>;
   /** Compares a page of what a system holds of an entity with the records. */
   verify(entity: string, system: string, part: VerifyPart, personal?: boolean): Promise<Verified>;
   /** Has a system's database compute digests of a page of rows. */

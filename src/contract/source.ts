@@ -37,7 +37,10 @@ export interface Source extends AsyncDisposable {
    */
   settle(position: Position): void;
   status(): SourceStatus;
-  /** One keyset chunk, read in one statement and outside the log. See {@link ChunkRequest}. */
+  /**
+   * One keyset chunk, read in one statement and outside the log; see {@link ChunkRequest}.
+   * `source.unordered` (halt): the key does not put every row in one place.
+   */
   read(request: ChunkRequest): Promise<Chunk>;
   /** About how many rows a table has, from the server's statistics; null: it cannot say. */
   estimate(table: TableSpec): Promise<number | null>;

@@ -3,14 +3,12 @@ import {
   type Progress,
   parseProgress,
   resyncOf,
-  type Sweep,
+  type Where,
 } from '../capture/progress.ts';
-import type { KnownRows } from '../capture/reader.ts';
 import type { Parked, ParkedHold, SourceState } from '../contract/ledger.ts';
 import type { Resync } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 import type { TableSchema, TableSpec, Transaction } from '../model/change.ts';
-import { rowKeyValues } from '../model/value.ts';
 import type { Routes } from '../reconcile/row-event.ts';
 import { recordById, type Working } from '../reconcile/working.ts';
 import type { Decided, Decisions, Extra } from './decisions.ts';
@@ -81,33 +79,6 @@ export const contentsOf = (table: TableSpec, routes: Routes): string[] => [
     entity.fields.flatMap(({ name }, f) => (lens.reads[f] ? [`${entity.name}.${name}`] : [])),
   ),
 ];
-
-/**
- * Linked rows of a table that a resync has to ask for. Besides them rows that are parked as
- * duplicates: the row that stands in their way may be the one that is found to be gone.
- */
-export async function knownRows(
-  { ledger: { desk } }: Decisions,
-  { system, routes }: MappedTables,
-  { table, from, limit }: { table: TableSpec; from: Sweep; limit: number },
-): Promise<KnownRows> {
-  const entities = (routes.get(table) ?? []).map(({ entity }) => entity.name).sort();
-  const at = entities.findIndex((name) => name >= from.entity);
-  const entity = entities[at];
-  if (entity === undefined) return { keys: [], besides: [], next: null };
-  const records = await desk.linked(system, entity, from.after, limit);
-  const texts = records.map(({ views }) => views[system]?.key ?? '');
-  const last = texts.at(-1);
-  const following = entities[at + 1];
-  const behind = following === undefined ? null : { entity: following, after: null };
-  const next = last === undefined || texts.length < limit ? behind : { entity, after: last };
-  const duplicates = await desk.parked({ entity, reason: 'duplicate', limit: PAGE });
-  const besides = duplicates.flatMap((item) =>
-    item.kind === 'row' && item.system === system ? [item.key] : [],
-  );
-  const valuesOf = (text: string) => rowKeyValues(text, table.key.length);
-  return { keys: texts.map(valuesOf), besides: besides.map(valuesOf), next };
-}
 
 /** Entities to whose tables in `system` nothing is delivered now: paused, held, not read again. */
 export function stoppedEntities({ entities, ledger, drifted }: Decisions, system: string) {
@@ -360,7 +331,14 @@ export async function beginResync(
     entity,
     mends,
     absent,
-  }: { system: string; entity: string; mends: boolean; absent?: Progress['absent'] },
+    where,
+  }: {
+    system: string;
+    entity: string;
+    mends: boolean;
+    absent?: Progress['absent'];
+    where?: Where | undefined;
+  },
   extra?: Extra,
 ): Promise<Resync> {
   const lens = decisions.entities.get(entity)?.lenses.get(system);
@@ -371,7 +349,7 @@ export async function beginResync(
   const renewed = ({ snapshots }: SourceState): SourceState['snapshots'] => {
     const progress = parseProgress(snapshots[table]);
     if (lens === undefined || (isFirstLoad(progress) && !mends)) return snapshots;
-    return { ...snapshots, [table]: JSON.stringify(resyncOf(progress, { mends, absent })) };
+    return { ...snapshots, [table]: JSON.stringify(resyncOf(progress, { mends, absent, where })) };
   };
   await decisions.decide([], change(decisions, system, renewed), extra);
   return { system, table, state: held ? 'held' : first ? 'first load' : 'begun' };

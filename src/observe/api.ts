@@ -26,6 +26,12 @@ const ids = z.strictObject({ ids: z.array(id).min(1).max(1_000) });
 const named = z.strictObject({ name: name.nullable() });
 const level = z.enum(['debug', 'info', 'warn', 'error']);
 
+const resyncBody = z.strictObject({
+  entity: name,
+  system: name.nullable(),
+  where: z.string().max(4_000).nullable().exactOptional(),
+});
+
 const rowName = z.string().max(4_000);
 const part = z.union([
   z.strictObject({ kind: z.enum(['rows', 'records']), after: rowName.nullable() }),
@@ -74,8 +80,8 @@ export const METHODS: Readonly<Record<keyof Daemon, Method>> = {
   explain: method(z.strictObject({ entity: name, key: rowName, personal }), (operator, body) =>
     operator.explain(body.entity, body.key, body.personal),
   ),
-  resync: method(z.strictObject({ entity: name, system: name.nullable() }), (operator, body) =>
-    operator.resync(body.entity, body.system),
+  resync: method(resyncBody, (operator, { entity, system, where }) =>
+    operator.resync(entity, system, where ?? null),
   ),
   verify: method(z.strictObject({ entity: name, system: name, part, personal }), (operator, body) =>
     operator.verify(body.entity, body.system, body.part, body.personal),

@@ -29,7 +29,7 @@ export function operatorAt(url: string, token: string | null): Daemon {
     },
     forget: (entity, key) => call('forget', { entity, key }),
     explain: (entity, key, personal) => call('explain', { entity, key, personal }),
-    resync: (entity, system) => call('resync', { entity, system }),
+    resync: (entity, system, where = null) => call('resync', { entity, system, where }),
     verify: (entity, system, part, personal) => call('verify', { entity, system, part, personal }),
     digest: (entity, system, part) => call('digest', { entity, system, part }),
     caughtUp: () => call('caughtUp', {}),

@@ -104,6 +104,7 @@ async function respond(
 
 const STATUS: Readonly<Record<string, number>> = {
   'http.body': 400,
+  'operator.where': 400,
   'http.token': 401,
   'http.no_token': 403,
   'http.host': 421,

@@ -7,6 +7,7 @@ import type { Unit } from '../decide/pass.ts';
 import { beginResync } from '../decide/tables.ts';
 import { CarrickError } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
+import { compileCondition } from '../normalize/condition.ts';
 import { masksOf } from '../observe/mask.ts';
 import { parkedEvent } from '../reconcile/row-event.ts';
 import { FORGOTTEN } from '../reconcile/set-aside.ts';
@@ -102,9 +103,9 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
       const all = await Promise.all(records.map((record) => explanation(decisions, record)));
       return isShown('explain', personal) ? all : all.map(masks.explanation);
     },
-    async resync(entity, system) {
+    async resync(entity, system, where = null) {
       if (parts.alone) throw noDaemon();
-      return resync(decisions, entity, system);
+      return resync(decisions, entity, system, where);
     },
     ...comparing(decisions, parts, masks),
   };
@@ -187,16 +188,30 @@ async function resync(
   decisions: Decisions,
   name: string,
   system: string | null,
+  text: string | null,
 ): Promise<Resync[]> {
   const entity = decisions.entities.get(name);
   if (entity === undefined) throw unknown(`no entity is called ${name}`);
   if (system !== null && !entity.lenses.has(system)) throw unknown(`${system} has no ${name}`);
+  if (text !== null) {
+    const compiled = compileCondition(entity, text);
+    if (!compiled.ok) throw notACondition(compiled.why);
+  }
+  const where = text === null ? undefined : { entity: name, text };
   const begun: Resync[] = [];
   for (const one of system === null ? entity.lenses.keys() : [system]) {
-    begun.push(await beginResync(decisions, { system: one, entity: name, mends: false }));
+    begun.push(await beginResync(decisions, { system: one, entity: name, mends: false, where }));
   }
   return begun;
 }
+
+const notACondition = (why: string): CarrickError =>
+  new CarrickError(
+    'operator.where',
+    'park',
+    `the condition is not understood: ${why}`,
+    'write it in CEL over the fields of the entity that are neither pii nor references',
+  );
 
 async function findForgettable(
   decisions: Decisions,

@@ -64,6 +64,7 @@ async function load({ it, source, applier, ...parts }: Loading): Promise<Known> 
     source,
     applier: async () => applier,
     firstFence: 1,
+    wanted: () => null,
     parents: () => [],
     loadShare: 1,
     clock: { now: () => performance.now() / 1000, sleep: async () => {} },
@@ -257,6 +258,55 @@ conformance('snapshot', (subject) => {
     expect(named.rows.map((row) => row.join('/')).sort()).toEqual(['n//-1', 'n/é/3']);
     const none = await source.read({ table: spec, after: ['99', ''], limit: 5 });
     expect(none).toMatchObject({ rows: [], next: null });
+  });
+
+  subject.test('reading stops where the rows grow too wide', async () => {
+    await using it = await install(subject, [plain('widening')]);
+    const rows = Array.from({ length: 60 }, (_, i) => `(${i + 1}, '${'x'.repeat(19)}', 1)`);
+    await it.user.run(`insert into widening values ${rows.join(', ')}`);
+    const source = await it.source();
+    const table = it.needs.tables[0]!;
+    const met: Cell[] = [];
+    for (let after: readonly Value[] | null = null, chunks = 0; ; chunks++) {
+      const chunk = await source.read({ table, after, limit: 50, bytes: 200 });
+      met.push(...chunk.rows.map(([id]) => id));
+      expect(chunk.rows.length).toBeLessThan(12);
+      if (chunk.next === null) break;
+      expect(chunks).toBeLessThan(20);
+      after = chunk.next;
+    }
+    expect(met).toEqual(rows.map((_, i) => `${i + 1}`));
+    const keys = [['1'], ['2'], ['99']];
+    const named = await source.read({ table, after: null, limit: 3, bytes: 1, keys });
+    expect(named).toMatchObject({ cut: true, rows: [expect.anything()] });
+  });
+
+  subject.test('a table says about how many rows it has', async () => {
+    const ddl = [plainDdl('counted'), subject.dialect.fill('counted', 1, 3000)];
+    await using it = await install(subject, [plain('counted')], ddl);
+    const source = await it.source();
+    const about = await source.estimate(it.needs.tables[0]!);
+    expect(about).toBeGreaterThan(500);
+    expect(about).toBeLessThan(20_000);
+  });
+
+  subject.test('a table without a usable order is refused, and it is said why', async () => {
+    const specs = [
+      { name: 'unordered', key: ['doc'], columns: ['doc', 'line'] },
+      { name: 'nullable', key: ['doc'], columns: ['doc', 'line'] },
+    ];
+    const ddl = [
+      'create table unordered (doc int not null, line int not null, primary key (doc, line))',
+      'create table nullable (doc int unique, line int primary key)',
+    ];
+    await using it = await install(subject, specs, ddl);
+    const source = await it.source();
+    for (const [at, why] of [/unique index/, /may be NULL/].entries()) {
+      const request = { table: it.needs.tables[at]!, after: null, limit: 9 };
+      const error = await source.read(request).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'source.unordered', disposition: 'halt' });
+      expect(error).toMatchObject({ message: expect.stringMatching(why) });
+    }
   });
 
   subject.test('a chunk holds what is committed, and waits for nobody', async () => {

@@ -143,6 +143,7 @@ async function commandLine(argv: string[], env: NodeJS.ProcessEnv) {
     env,
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
+    terminal: false,
     colours: false,
     columns: 100,
     now: () => Date.now() * 1000,

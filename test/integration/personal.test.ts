@@ -200,6 +200,7 @@ async function carrick(config: string, env: NodeJS.ProcessEnv, ...argv: string[]
     env: { ...env, CARRICK_DEBUG: '1' },
     out: (text) => void printed.push(text),
     err: (text) => void printed.push(text),
+    terminal: false,
     colours: false,
     columns: 200,
     now: () => Date.now() * 1000,

@@ -96,6 +96,7 @@ test('preflight names everything that is wrong at once', async () => {
   expect([...new Set(problems(findings))].sort()).toEqual([
     'postgres.columns',
     'postgres.grants',
+    'postgres.key',
     'postgres.publication',
     'postgres.replica_identity',
     'postgres.role',

@@ -126,6 +126,47 @@ test('deliveries go on meanwhile, and a table that is being loaded is left alone
   expect(await agree('busy', 5000)).toBe(true);
 });
 
+test('only where a condition holds or held, and until it is done', async () => {
+  const { crm, erp } = servers;
+  await using it = await install('chosen', 20);
+  await erp('set session sql_log_bin = 0');
+  await erp(`update chosen set name = 'Changed' where no in ('C1', 'C16')`);
+  await erp(`delete from chosen where no in ('C3', 'C20')`);
+  await erp(`update chosen set credit = 1000 where no = 'C4'`);
+  await erp(`update chosen set credit = 5 where no = 'C15'`);
+  await erp('set session sql_log_bin = 1');
+  const where = `credit < decimal('10')`;
+  const { code, out } = await it.cli(
+    'resync',
+    'chosen',
+    '--system=erp',
+    '--where',
+    where,
+    '--wait',
+  );
+  expect([code, out]).toEqual([0, expect.stringContaining('begun')]);
+  await until(async () => (await nameOf(crm, 'chosen', 'C1')) === 'Changed', 'the change');
+  await until(async () => (await nameOf(crm, 'chosen', 'C3')) === undefined, 'the delete');
+  const found = await crm(`select no, name, credit from chosen
+    where no in ('C4', 'C15', 'C16', 'C20') order by no`);
+  expect(found).toEqual([
+    ['C15', 'Name 15', '5.00'],
+    ['C16', 'Name 16', '16.00'],
+    ['C20', 'Name 20', '20.00'],
+    ['C4', 'Name 4', '1000.00'],
+  ]);
+  await it.operator.resync('chosen', 'erp');
+  await until(() => agree('chosen', 18));
+});
+
+test('a condition that is none', async () => {
+  await using it = await install('conditions', 1);
+  for (const where of ['nobody == 1', 'credit +', 'name', `no == 'C1'; drop table conditions`]) {
+    const { code, err } = await it.cli('resync', 'conditions', '--where', where);
+    expect([code, err]).toEqual([1, expect.stringContaining('operator.where')]);
+  }
+});
+
 test('without a daemon there is nobody who could read', async () => {
   await using it = await install('alone', 1);
   await it.stop();

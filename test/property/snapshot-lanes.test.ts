@@ -118,6 +118,7 @@ async function load(
   w.log.length = 0;
   const snapshot = openSnapshot({
     tables: TABLES,
+    wanted: () => null,
     parents: ({ name }) => (name === 'e' ? TABLES.slice(0, 1) : []),
     progress: () => progress,
     held: () => false,

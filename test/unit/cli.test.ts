@@ -210,6 +210,8 @@ describe('drawing', () => {
   });
 });
 
+const RATE = ', 700/s, 40s left';
+
 describe('what people read', () => {
   test('status', () => {
     expect(renderStatus(status, plain)).toBe(
@@ -225,7 +227,7 @@ erp: source.lost: the position is gone
 records    1,500 customer
 conflicts  2 open: carrick conflicts list --state open
 parked     1 invalid
-snapshot   crm public.accounts: 12,000 rows so far`,
+reading    crm public.accounts [#######-----------------]  30%  12,000 of about 40,000 rows${RATE}`,
     );
     const off = renderStatus({ ...status, uptimeSeconds: null }, { ...plain, colours: true });
     expect(off).toContain('\x1b[33mnot running (read from the ledger)\x1b[0m');
@@ -432,6 +434,7 @@ function carrick(changes: Partial<Composition> = {}, fail?: unknown) {
       env: {},
       out: (text) => void out.push(text),
       err: (text) => void err.push(text),
+      terminal: false,
       colours: false,
       columns: 100,
       now: () => NOW,

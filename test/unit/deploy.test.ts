@@ -151,6 +151,7 @@ async function helpOf(verbs: readonly string[]): Promise<string> {
       text += `${line}\n`;
     },
     err: () => {},
+    terminal: false,
     colours: false,
     columns: 100,
     now: () => 0,

@@ -55,6 +55,7 @@ function world(keys: readonly string[], links: readonly string[]) {
       },
       applier: async () => ({ fence: async (batch) => void log.push(transaction([], batch)) }),
       firstFence: 1,
+      wanted: () => null,
       parents: () => [],
       loadShare: 1,
       clock: { now: () => 0, sleep: async () => {} },
@@ -194,6 +195,34 @@ describe('a resync', () => {
     await w.step(snapshot);
     expect(w.progress()).toMatchObject({ sweep: null });
     expect(w.progress().mends).toBeUndefined();
+  });
+});
+
+describe('a resync of some rows', () => {
+  const done = parseProgress(loadedText);
+  const where = (text: string) => ({ entity: 'e', text });
+
+  test('takes the place of one that is through', () => {
+    const first = { ...resyncOf(done, { mends: false, where: where('a') }), ended: true };
+    const next = resyncOf({ ...first, sweep: null }, { mends: false, where: where('b') });
+    expect(next.where).toEqual(where('b'));
+  });
+
+  test('adds to one that is not, and never makes it smaller', () => {
+    const some = resyncOf(done, { mends: false, where: where('a') });
+    expect(resyncOf(some, { mends: false, where: where('b') }).where?.text).toBe('(a) || (b)');
+    expect(resyncOf(some, { mends: false, where: where('a') }).where?.text).toBe('a');
+    expect(resyncOf(some, { mends: false }).where).toBeUndefined();
+    const other = { entity: 'f', text: 'a' };
+    expect(resyncOf(some, { mends: false, where: other }).where).toBeUndefined();
+    const all = resyncOf(done, { mends: false });
+    expect(resyncOf(all, { mends: false, where: where('a') }).where).toBeUndefined();
+  });
+
+  test('is of all rows where changes were missed', () => {
+    expect(resyncOf(done, { mends: true, where: where('a') }).where).toBeUndefined();
+    const mending = resyncOf(done, { mends: true });
+    expect(resyncOf(mending, { mends: false, where: where('a') }).where).toBeUndefined();
   });
 });
 
