@@ -55,6 +55,7 @@ export async function runPipeline(parts: PipelineParts, stop: AbortSignal): Prom
     parts.participants.flatMap((participant) => {
       const { system } = participant;
       const loaded = Promise.withResolvers<void>();
+      if (stop.aborted) loaded.resolve();
       stop.addEventListener('abort', () => loaded.resolve(), { once: true });
       const following = forever(parts, system, 'source', stop, (moving) =>
         follow(parts, participant, loaded.resolve, moving, stop),

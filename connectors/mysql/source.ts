@@ -27,6 +27,8 @@ export async function openSource(
   const reader = tableReader(options);
   const run: RunQuery = async (sql) => (await lazy.get()).rows(sql);
   let current: { readonly stream: LogStream; shut(): Promise<void> } | null = null;
+  /** The last stream, also while it is not open yet. */
+  let opening: ReturnType<typeof open> | null = null;
   const lag = lagMeter();
 
   const server = async (): Promise<LogServer> => logServer(run, (await lazy.get()).mariadb);
@@ -56,18 +58,12 @@ export async function openSource(
     const dump = await replicaConnection(options);
     const shared = { server: log, tables, charsets, from: position };
     const stream = await openStream({ ...dump, ...shared });
-    const end = async (): Promise<void> => {
-      stream.close();
-      // The server's thread would notice only when it has something to send.
-      if (!stream.broken) await run(`KILL ${dump.id}`).catch(() => {});
-    };
-    let ended: Promise<void> | null = null;
-    const shut = (): Promise<void> => (ended ??= end());
-    return { log, stream, shut };
+    return { log, stream, shut: shutter(stream, () => run(`KILL ${dump.id}`)) };
   };
 
   async function* tail(from: Position): AsyncGenerator<SourceBatch> {
-    const opened = await guarded(() => open(parsePosition(from)));
+    opening = guarded(() => open(parsePosition(from)));
+    const opened = await opening;
     current = opened;
     try {
       for (;;) {
@@ -97,11 +93,21 @@ export async function openSource(
     estimate: (table) => reader.estimate(table),
     digest: (request) => reader.digest(request),
     [Symbol.asyncDispose]: async () => {
-      await current?.shut();
+      await (await opening?.catch(() => null))?.shut();
       await reader[Symbol.asyncDispose]();
       await lazy[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Ends a stream once: the server's thread would notice only when it has something to send. */
+function shutter(stream: LogStream, kill: () => Promise<unknown>): () => Promise<void> {
+  const end = async (): Promise<void> => {
+    stream.close();
+    if (!stream.broken) await kill().catch(() => {});
+  };
+  let ended: Promise<void> | null = null;
+  return () => (ended ??= end());
 }
 
 /** Asks now and then how much of the log is still to be read, and how long it is kept. */

@@ -35,6 +35,7 @@ export function createSource(options: SourceOptions): Source {
   const read = createReader(pool, types);
   let declared: readonly PostgresTable[] | null = null;
   let tail: Tail | null = null;
+  let disposed = false;
 
   return {
     async start() {
@@ -56,6 +57,8 @@ export function createSource(options: SourceOptions): Source {
         pool,
         tables.map((table) => table.name),
       );
+      // Nobody is left to close what would be opened now.
+      if (disposed) return;
       const limits = options.limits ?? BATCH_LIMITS;
       const scratch = options.scratch ?? { folder: null };
       const shared = { pool, connection, name, tables, types, scratch };
@@ -77,6 +80,7 @@ export function createSource(options: SourceOptions): Source {
     estimate: (table) => estimateRows(pool, table),
     digest: createDigester(pool),
     async [Symbol.asyncDispose]() {
+      disposed = true;
       await tail?.close();
     },
   };

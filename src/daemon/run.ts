@@ -106,6 +106,9 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
     const next = await runUntilReload(house, parts, stop);
     if (next === null) break;
     parts = next;
+    if (!stop.aborted) continue;
+    await closeAll(next);
+    break;
   }
   tellHalted(reporter);
   log.event('daemon.stopped', { seconds: upSeconds() });

@@ -1,9 +1,11 @@
 /** A daemon in this process between two private servers, with mappings that a test may change. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Connection } from 'mysql2/promise';
 import { runCommandLine } from '../../src/cli/cli.ts';
 import type { Context } from '../../src/cli/command.ts';
@@ -41,6 +43,10 @@ export interface Installation extends AsyncDisposable {
   /** What Carrick keeps on disk. */
   files(): Promise<string[]>;
   stop(): Promise<void>;
+  /** The program itself, as a process. */
+  spawn(...argv: string[]): ChildProcess;
+  /** A daemon that is told to stop before it starts; resolves when it has. */
+  runStopped(): Promise<void>;
   cli(...argv: string[]): Promise<{ code: number; out: string; err: string }>;
 }
 
@@ -115,6 +121,13 @@ export async function openInstallation({ urls }: Pick<Servers, 'urls'>): Promise
     },
     files: async () => (await readdir(folder)).filter((name) => name.includes('.db')),
     stop,
+    spawn: (...argv) => {
+      const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+      return spawn(process.execPath, [main, ...argv, '--config', path], { env, stdio: 'ignore' });
+    },
+    async runStopped() {
+      await (await load()).run(AbortSignal.abort('test'), () => {});
+    },
     cli: (...argv) => commandLine([...argv, '--config', path], env),
     async [Symbol.asyncDispose]() {
       await stop();

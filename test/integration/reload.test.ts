@@ -125,6 +125,26 @@ test('a changed file is read by itself; a wrong one is refused, and all goes on'
   expect(await it.metric('carrick_reload_refused')).toBe(0);
 });
 
+test('SIGHUP and SIGTERM of a real process, one right after the other', async () => {
+  const table = 'signalled';
+  await using it = await install(table);
+  await it.stop();
+  const daemon = it.spawn('run');
+  const ended = new Promise((resolve) => daemon.once('exit', resolve));
+  await until(async () => (await readAt(it)) > 0, 'the start');
+  const before = await readAt(it);
+  daemon.kill('SIGHUP');
+  await until(async () => (await readAt(it)) > before, 'the reload');
+  daemon.kill('SIGTERM');
+  expect(await ended).toBe(0);
+}, 120_000);
+
+test('a stop that was asked for before the start', async () => {
+  await using it = await install('stopped_early');
+  await it.stop();
+  await it.runStopped();
+});
+
 test('what only a restart can change, and what servers are not ready for, is refused', async () => {
   const table = 'unready';
   await using it = await install(table);
