@@ -48,7 +48,9 @@ async function crmSession(url: string): Promise<Session> {
 async function erpSession(url: string): Promise<Session> {
   const client = await mysqlClient(url);
   await client.query(
-    `SET innodb_lock_wait_timeout = ${LOCK_SECONDS}, tx_isolation = 'READ-COMMITTED'`,
+    // As both products spell it.
+    `SET innodb_lock_wait_timeout = ${LOCK_SECONDS};
+     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`,
   );
   const run: Session['run'] = async (sql, ...params) => {
     const [answer] = await client.query<RowDataPacket[] | ResultSetHeader>(sql, params);
