@@ -151,4 +151,4 @@ test('a huge one is handed over as slowly as it is taken, in a bounded heap', as
   expect(await streamed()).toBe(1);
   // The rows alone are 40 MB.
   expect(most).toBeLessThan(16_000_000);
-});
+}, 180_000);
