@@ -33,6 +33,7 @@ import type { TableSchema } from './model/change.ts';
 import { type CaseResult, runCases } from './normalize/cases.ts';
 import { operatorAt } from './observe/client.ts';
 import { urlOf } from './observe/http.ts';
+import { tokenBeside } from './observe/token.ts';
 import { createControls } from './operate/controls.ts';
 import { createOperator } from './operate/operator.ts';
 import { type PlanRequest, planFirstContact, plannedEntities } from './operate/plan.ts';
@@ -191,7 +192,8 @@ async function clockFindings(system: System): Promise<Finding[]> {
 /** The running daemon's, or one over the ledger when no daemon answers. */
 async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   const { config } = parts;
-  const remote = operatorAt(urlOf(config.listen), config.apiToken);
+  const token = () => config.apiToken ?? tokenBeside(config.ledger.path);
+  const remote = operatorAt(urlOf(config.listen), token);
   try {
     await remote.status();
     return { ...remote, async [Symbol.asyncDispose]() {} };

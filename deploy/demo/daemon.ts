@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import type { Controls } from '../../src/contract/controls.ts';
 import type { Operator } from '../../src/contract/operator.ts';
 import { operatorAt } from '../../src/observe/client.ts';
+import { tokenBeside } from '../../src/observe/token.ts';
 import { freePort } from '../../test/support/index.ts';
 import { productAt, type SystemName } from './desk.ts';
 
@@ -62,7 +63,7 @@ export async function prepareDaemon(
   return {
     instance,
     url,
-    operator: operatorAt(url, null),
+    operator: operatorAt(url, () => tokenBeside(join(folder, 'carrick.db'))),
     async start() {
       const output = openSync(log, 'a');
       // A session of its own keeps the terminal's Ctrl-C away: the demonstration ends it itself.

@@ -28,7 +28,7 @@ export interface Config {
   readonly hashKey: Buffer | null;
   readonly listen: { readonly host: string; readonly port: number };
   readonly instance: string;
-  /** The bearer token of the operator API; null: none, then only loopback may call. */
+  /** The bearer token of the operator API; null: see `observe/token.ts`. */
   readonly apiToken: string | null;
   readonly logLevel: LogLevel;
   readonly sources: Sources;

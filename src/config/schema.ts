@@ -69,7 +69,9 @@ export const configSchema = z.strictObject({
     .string()
     .min(16, 'expected at least 16 characters')
     .optional()
-    .describe('Bearer token of the operator API; needed where `listen` is not loopback'),
+    .describe(
+      'Bearer token of the operator API; without it only commands beside the ledger get in',
+    ),
   snapshot: z
     .strictObject({
       load_share: z

@@ -11,6 +11,7 @@ import { serve, urlOf } from '../observe/http.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createReporter, type Reporter, troubleIn } from '../observe/reporter.ts';
+import { openToken } from '../observe/token.ts';
 import { version } from '../observe/version.ts';
 import { createControls } from '../operate/controls.ts';
 import { createOperator, type OperatorParts } from '../operate/operator.ts';
@@ -83,9 +84,10 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
     if (ledgerLimit !== null) set('carrick_ledger_limit_bytes', {}, ledgerLimit);
     set('carrick_reload_refused', {}, reloads.status().refused === null ? 0 : 1);
   });
+  using own = openToken(config.ledger.path);
   await using _server = await serve({
     listen: config.listen,
-    apiToken: () => parts.config.apiToken,
+    apiToken: () => parts.config.apiToken ?? own.token,
     metrics,
     act: gate.act,
     vitals: reporter.vitals,

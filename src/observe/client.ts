@@ -8,9 +8,9 @@ const TIMEOUT_MS = 30_000;
  * Errors are those of the daemon, with code, message and fix; `operator.unreachable` (retry) when
  * nothing answers there or what answers is no Carrick.
  */
-export function operatorAt(url: string, token: string | null): Daemon {
+export function operatorAt(url: string, token: () => string | null): Daemon {
   const call = async <T>(method: keyof Daemon, body: object): Promise<T> => {
-    const response = await post(`${url}/api/${method}`, token, body);
+    const response = await post(`${url}/api/${method}`, token(), body);
     const answer: unknown = await response.json().catch(() => undefined);
     if (response.ok && answer !== undefined) return answer as T;
     const { code, message, fix } = (answer ?? {}) as Record<string, unknown>;

@@ -12,8 +12,8 @@ import { troubleOf } from './trouble.ts';
 
 export interface Served {
   readonly listen: Listen;
-  /** Asked for by everyone who calls `/api`; null: see `admit`. */
-  readonly apiToken: () => string | null;
+  /** Asked for by everyone who calls `/api`. */
+  readonly apiToken: () => string;
   readonly metrics: Metrics;
   /** Lets a call act, now or as soon as there is something to act on. */
   readonly act: <R>(use: (daemon: Daemon) => Promise<R>) => Promise<R>;
@@ -106,8 +106,6 @@ const STATUS: Readonly<Record<string, number>> = {
   'http.body': 400,
   'operator.where': 400,
   'http.token': 401,
-  'http.no_token': 403,
-  'http.host': 421,
   'http.path': 404,
   'http.method': 404,
   'http.verb': 405,
@@ -125,7 +123,7 @@ function statusOf(error: unknown): number {
 async function answerTo(served: Served, request: IncomingMessage, path: string): Promise<Answer> {
   if (path.startsWith('/api/')) {
     verb(request, 'POST');
-    admit(request, served.listen, served.apiToken());
+    admit(request, served.apiToken());
     const body = await readJson(request);
     const method = path.slice('/api/'.length);
     return json(200, await served.act((daemon) => callMethod(daemon, method, body)));

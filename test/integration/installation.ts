@@ -12,6 +12,7 @@ import type { Context } from '../../src/cli/command.ts';
 import { jsonSchema, loadComposition } from '../../src/compose.ts';
 import type { Daemon } from '../../src/contract/controls.ts';
 import { operatorAt } from '../../src/observe/client.ts';
+import { tokenBeside } from '../../src/observe/token.ts';
 import { freePort, mysqlClient, pgClient, startMariadb, startPostgres } from '../support/index.ts';
 
 export interface Servers extends AsyncDisposable {
@@ -77,7 +78,7 @@ export async function openInstallation({ urls }: Pick<Servers, 'urls'>): Promise
   const path = join(folder, 'carrick.yaml');
   await writeFile(path, configuration(instance, listen, folder));
   const env = { ...process.env, CRM_URL: urls.crm, ERP_URL: urls.erp };
-  const operator = operatorAt(`http://${listen}`, null);
+  const operator = operatorAt(`http://${listen}`, () => tokenBeside(join(folder, 'carrick.db')));
   let hangup: () => void = () => {};
   let running: { readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
   const load = () => loadComposition(path, env, { offline: false });

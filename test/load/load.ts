@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Status } from '../../src/contract/operator.ts';
 import { operatorAt } from '../../src/observe/client.ts';
+import { tokenBeside } from '../../src/observe/token.ts';
 import { type Ask, compare } from './compare.ts';
 import { type Daemon, daemonOf, setUp } from './daemon.ts';
 import { CREATE, extentOf, fillCrm, fillErp } from './data.ts';
@@ -74,8 +75,8 @@ async function runAll(ask: Ask, statements: Iterable<string>): Promise<void> {
 }
 
 /** Null while nobody answers, as behind a kill. */
-const statusOf = ({ api }: Stage): Promise<Status | null> =>
-  operatorAt(api, null)
+const statusOf = ({ api, folder }: Stage): Promise<Status | null> =>
+  operatorAt(api, () => tokenBeside(join(folder, 'carrick.db')))
     .status()
     .catch(() => null);
 

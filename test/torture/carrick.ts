@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Operator } from '../../src/contract/operator.ts';
 import { operatorAt } from '../../src/observe/client.ts';
+import { tokenBeside } from '../../src/observe/token.ts';
 import type { SystemName } from './shapes.ts';
 
 const PROGRAM = resolve(import.meta.dirname, '../../src/main.ts');
@@ -75,7 +76,7 @@ export function openCarrick(place: Place): Carrick {
   };
   return {
     place,
-    operator: operatorAt(`http://127.0.0.1:${port}`, null),
+    operator: operatorAt(`http://127.0.0.1:${port}`, () => tokenBeside(place.ledger)),
     ends,
     start() {
       wanted = true;

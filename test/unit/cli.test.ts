@@ -621,7 +621,7 @@ test('healthcheck asks the listener and knows two answers', async () => {
   const vital = { system: 'crm', source: 'following', target: 'idle' };
   const server = await serve({
     listen: { host: '127.0.0.1', port: 0 },
-    apiToken: () => null,
+    apiToken: () => 'token',
     metrics: createMetrics('1'),
     act: (use) => use(recordingOperator([])),
     vitals: () => [{ ...vital, lastByteAgeSeconds, sourceMovedSeconds: 0, targetMovedSeconds: 0 }],
