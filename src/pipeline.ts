@@ -25,7 +25,9 @@ import { CarrickError } from './errors.ts';
 import type { SourceBatch } from './model/change.ts';
 import type { Position } from './model/position.ts';
 import type { AppliedRows, Report } from './observe/report.ts';
+import { traced } from './observe/trace.ts';
 import { chunkEvents, rowEvents } from './reconcile/row-event.ts';
+import type { Working } from './reconcile/working.ts';
 
 /** A target without work is looked at so often. */
 const IDLE_MS = 5000;
@@ -126,16 +128,13 @@ async function follow(
   for await (const batch of untilStopped(source.tail(start), stop)) {
     const reading = { participant, watch, echoes, snapshot, decisions };
     const { units, chunks } = await unitsOf(reading, batch);
-    const decided = await decisions.decide(
-      units,
-      {
-        system,
-        state: ({ unread }) => ({
-          ...placeAfter(decisions, system, batch),
-          snapshots: withoutRepaired(snapshot.progressWith(chunks, [...unread.values()]), chunks),
-        }),
-      },
-      watch.setAside(batch.transactions),
+    const state = ({ unread }: Working) => ({
+      ...placeAfter(decisions, system, batch),
+      snapshots: withoutRepaired(snapshot.progressWith(chunks, [...unread.values()]), chunks),
+    });
+    const context = { system, transactions: batch.transactions.length };
+    const decided = await traced('decide', context, () =>
+      decisions.decide(units, { system, state }, watch.setAside(batch.transactions)),
     );
     source.settle(batch.position);
     noteLooks(decisions, { system, instance: parts.instance }, batch.transactions);
@@ -198,7 +197,9 @@ async function deliver(
         }
       };
       const more = (part: Batch) => freezeMore(decisions, system, part, told);
-      await apply(applier, batch, { buried, written, more }).catch(async (error) => {
+      await traced('apply', { system, batch: number }, () =>
+        apply(applier, batch, { buried, written, more }),
+      ).catch(async (error) => {
         throw await blameTables(decisions, participant, error);
       });
       const seconds = (performance.now() - started) / 1000;
