@@ -121,15 +121,21 @@ const shownBefore = (of: EchoOf, pass: Pass): ReadonlySet<number> => pass.shown.
 const echoFor = (of: EchoOf, pass: Pass): Echo =>
   openEcho(of.sending, of.keys, shownBefore(of, pass));
 
+/** A delivery that came back; `alone`: nothing else of its unit is about the record. */
+interface Back {
+  readonly entry: OutboxEntry;
+  readonly alone: boolean;
+}
+
 /**
  * The end of our own transaction, or of a part. Deliveries that showed are confirmed; at the last
  * part those that did not (diverged, refused, nothing to write) are looked at again: every change
  * that stood in their way was read before this point of the log.
  */
-function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, OutboxEntry> {
+function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, Back> {
   const { w } = pass;
   const of = unit.echo;
-  const again = new Map<RecordId, OutboxEntry>();
+  const again = new Map<RecordId, Back>();
   if (of === null) return again;
   const before = shownBefore(of, pass);
   if (echo.isShort || (unit.complete && of.sending.reach !== null)) pass.short.add(of);
@@ -149,38 +155,42 @@ function closeEcho(pass: Pass, unit: Unit, echo: Echo): ReadonlyMap<RecordId, Ou
       const known = already ? storedAlready(record, entry.system, entry.sent) : record;
       w.touched.set(record.id, { ...known, outbox });
     }
+    again.set(record.id, { entry, alone: !w.recent.has(record.id) });
     w.recent.add(record.id);
-    again.set(record.id, entry);
   }
   pass.shown.set(of, echo.taken);
   return again;
 }
 
-function enqueueRecent(
-  pass: Pass,
-  unit: Unit,
-  again: ReadonlyMap<RecordId, OutboxEntry> | null,
-): void {
+function enqueueRecent(pass: Pass, unit: Unit, again: ReadonlyMap<RecordId, Back> | null): void {
   const { w, ground } = pass;
   for (const id of [...w.recent]) {
     const record = w.touched.get(id) ?? w.loaded.records.get(id);
     const entity = record == null ? undefined : ground.entities.get(record.entity);
     if (record == null || entity === undefined) continue;
     const back = again?.get(id);
-    const given = back === undefined ? null : givenUp(pass, back);
+    const sent = back?.entry;
+    const given = sent === undefined ? null : givenUp(pass, sent);
     const cause = {
-      since: back?.since ?? unit.at,
+      since: sent?.since ?? unit.at,
       origin: unit.system,
       transaction: unit.transaction,
-      attempts: (system: string) => (back?.system === system ? back.attempts + 1 : 0),
+      attempts: (system: string) => (sent?.system === system ? sent.attempts + 1 : 0),
     };
     const queued = enqueue(entity, record, cause, () => w.numbers.seq++);
-    const stops = (entry: OutboxEntry) => given !== null && entry.system === back?.system;
+    // What waits for a person in another system is not tried again for it: two of them would keep
+    // each other going for ever (invariant 5).
+    const stops = ({ system }: OutboxEntry): boolean =>
+      system === sent?.system
+        ? given !== null
+        : back?.alone === true && ground.refusals.has(refusalText(system, id));
     const entries = queued.entries.filter((entry) => !stops(entry));
     let next = queued.record;
-    if (given !== null && back !== undefined && entries.length < queued.entries.length) {
-      parkDelivery(w, back, given.reason, given.detail);
-      const { [back.system]: _, ...outbox } = next.outbox;
+    for (const { system } of queued.entries.filter(stops)) {
+      if (given !== null && system === sent?.system) {
+        parkDelivery(w, sent, given.reason, given.detail);
+      }
+      const { [system]: _, ...outbox } = next.outbox;
       next = { ...next, outbox };
     }
     pass.added.push(...entries);

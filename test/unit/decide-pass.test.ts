@@ -96,3 +96,22 @@ test('a delivery that did not show is sent again, and parked when it never does'
   expect([...given.w.parked.values()]).toMatchObject([{ kind: 'delivery', reason: 'drifted' }]);
   expect(given.w.touched.get(7)?.outbox).toEqual({});
 });
+
+test('what came back from one system has nothing tried again that is parked in another', () => {
+  const three = entityOf({ fields: { no: 'string' }, systems: { crm: {}, erp: {}, web: {} } });
+  const web = { ...view('1'), values: ['A'] };
+  const one: RecordState = { ...record, values: ['A'], stamps: [null], views: { web } };
+  const [base, unit] = ground([]);
+  const loaded = nothingLoaded();
+  loaded.records.set(7, { ...one, stamps: [{ wall: 5, counter: 0, system: 'web' }] });
+  const refusals = new Map([['crm:7', 1]]);
+  const entities = new Map([[three.name, three]]);
+  const pass = runPass({ ...base, entities, refusals }, [unit], loaded);
+  expect(pass.added).toMatchObject([{ system: 'erp', attempts: 1 }]);
+  expect([...pass.w.unparked]).toEqual([]);
+  expect(Object.keys(pass.w.touched.get(7)?.outbox ?? {})).toEqual(['erp']);
+  const decided: Unit = { ...unit, act: (w) => void w.recent.add(7) };
+  const anew = runPass({ ...base, entities, refusals }, [decided], loaded);
+  expect(anew.added.map(({ system }) => system)).toEqual(['crm', 'erp']);
+  expect([...anew.w.unparked]).toEqual([1]);
+});
