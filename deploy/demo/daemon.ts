@@ -102,6 +102,7 @@ ledger: ${JSON.stringify(`sqlite:${join(folder, 'carrick.db')}`)}
 ledger_key: "\${CARRICK_LEDGER_KEY}"
 ledger_limit: 2GiB
 journal: {keep: 90d}
+verify: {every: 30s, rows_per_second: 500}
 listen: ${listen}
 `;
 

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +31,7 @@ test('the printed scripts run as they are, twice', async () => {
       `  erp: {connector: mysql, url: "${mariadb.url}"}`,
       `mappings: [${JSON.stringify(join(ROOT, 'mappings/*.yaml'))}]`,
       'ledger: sqlite:./carrick.db',
+      `ledger_key: ${randomBytes(32).toString('base64')}`,
     ].join('\n'),
   );
   const program = [join(ROOT, 'src/main.ts'), 'setup', '--print', '--config', config];
