@@ -129,7 +129,10 @@ export interface LedgerCommit {
     readonly remove: readonly number[];
     /** Entries that waited for a record's link in a system and need not wait any longer. */
     readonly release: readonly { readonly system: string; readonly record: RecordId }[];
-    /** Entries that cannot be sent before `waits` is linked in the entry's system. */
+    /**
+     * Entries that cannot be sent before `waits` is linked in the entry's system. For a record that
+     * is gone none waits: it may be sent at once, and with the record's erasing.
+     */
     readonly wait: readonly { readonly seq: number; readonly waits: RecordId }[];
   };
   readonly batches?: readonly { readonly system: string; readonly batch: number }[];

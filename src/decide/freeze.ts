@@ -87,12 +87,12 @@ async function freeze(
   const found = await ledger.find({ records: entries.map((entry) => entry.record) });
   const records = new Map<RecordId, RecordState>();
   for (const record of found.records) if (record !== null) records.set(record.id, record);
-  await findKeys(decisions, system, [...records.values()], keys);
+  const gone = await findKeys(decisions, system, [...records.values()], keys);
   const planned = plan(
     entries,
     (id) => records.get(id) ?? null,
     (name) => entities.get(name),
-    (id) => keys.get(id) ?? null,
+    { keyOf: (id) => keys.get(id) ?? null, isGone: (id) => gone.has(id) },
   );
   const frozen = planned.deliveries.map(({ entry, sent }) => ({ ...entry, batch: number, sent }));
   const stopped = [...planned.idle, ...planned.unwritable.map(({ entry }) => entry)];
@@ -161,12 +161,13 @@ function partOf(page: readonly OutboxEntry[], of: Omit<Rest, 'afterSeq'>): Taken
   return { entries, rest: { ...of, afterSeq: page.at(-1)?.seq ?? 0 } };
 }
 
+/** Adds the parents' keys to `keys`; the result: parents that are gone. */
 async function findKeys(
   { ledger, entities }: Decisions,
   system: string,
   records: readonly RecordState[],
   keys: Map<RecordId, string>,
-): Promise<void> {
+): Promise<Set<RecordId>> {
   const parents = new Set<RecordId>();
   for (const record of records) {
     const entity = entities.get(record.entity);
@@ -175,12 +176,15 @@ async function findKeys(
     for (const parent of parentsOf(entity, record.views[system]?.values ?? [])) parents.add(parent);
   }
   const ids = [...parents].filter((id) => !keys.has(id));
-  if (ids.length === 0) return;
+  const gone = new Set<RecordId>();
+  if (ids.length === 0) return gone;
   const found = await ledger.find({ records: ids });
-  for (const parent of found.records) {
+  for (const [i, parent] of found.records.entries()) {
     const view = parent?.views[system];
-    if (parent !== null && view?.status === 'linked') keys.set(parent.id, view.key);
+    if (parent === null) gone.add(ids[i] ?? 0);
+    else if (view?.status === 'linked') keys.set(parent.id, view.key);
   }
+  return gone;
 }
 
 const withoutEntry = (record: RecordState, entry: OutboxEntry): RecordState => {

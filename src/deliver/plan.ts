@@ -23,19 +23,22 @@ export interface Plan {
   readonly idle: readonly OutboxEntry[];
   /** Entries that have to wait until a parent has a row in the target. */
   readonly blocked: readonly { readonly entry: OutboxEntry; readonly waits: RecordId }[];
-  /** Entries with a value that the target's columns cannot hold. */
+  /** Entries with a value that the target's columns cannot hold, or a parent that is gone. */
   readonly unwritable: readonly { readonly entry: OutboxEntry; readonly fault: string }[];
 }
 
 /** The row key of a record in the target, or null when it has none yet. */
 export type KeyOf = (record: RecordId) => string | null;
 
-/** Decides what each entry takes now. Pure. `keyOf` knows the parents' keys in the target. */
+/**
+ * Decides what each entry takes now. Pure. `keyOf` knows the parents' keys in the target, `isGone`
+ * which parents no system has any longer: they will never have one.
+ */
 export function plan(
   entries: readonly OutboxEntry[],
   recordOf: (id: RecordId) => RecordState | null,
   entityOf: (name: string) => Entity | undefined,
-  keyOf: KeyOf,
+  { keyOf, isGone }: { readonly keyOf: KeyOf; readonly isGone: (parent: RecordId) => boolean },
 ): Plan {
   const wanted: Delivery[] = [];
   const idle: OutboxEntry[] = [];
@@ -54,7 +57,7 @@ export function plan(
       continue;
     }
     const sent = sentOf(entity, lens, record, need);
-    const fault = faultOf(entity, lens, record, sent);
+    const fault = faultOf(entity, lens, record, sent) ?? orphanFault(entity, sent, isGone);
     if (fault !== null) {
       unwritable.push({ entry, fault });
       continue;
@@ -88,6 +91,19 @@ function faultOf(entity: Entity, lens: Lens, record: RecordState, sent: Sent): s
     if ('fault' in written) return written.fault;
   }
   return null;
+}
+
+/** Nothing is written in place of a reference that means nothing any more: a person has to look. */
+function orphanFault(
+  { fields }: Entity,
+  { values }: Sent,
+  isGone: (parent: RecordId) => boolean,
+): string | null {
+  const orphan = fields.find(
+    ({ ref }, f) => ref !== null && values[f] != null && isGone(Number(values[f])),
+  );
+  if (orphan === undefined) return null;
+  return `${orphan.name} refers to a ${orphan.ref} that was deleted everywhere: correct the row`;
 }
 
 /** A child whose parent has no row yet waits, unless the parent is inserted by the same batch. */

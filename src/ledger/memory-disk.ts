@@ -133,6 +133,7 @@ function erase(disk: Disk, id: RecordId): void {
   for (const seq of Object.values(state.outbox)) {
     if (disk.outbox.get(seq)?.entry.record === id) disk.outbox.delete(seq);
   }
+  for (const held of disk.outbox.values()) if (held.waits === id) held.waits = null;
 }
 
 function applyOutbox(disk: Disk, changes: NonNullable<LedgerCommit['outbox']>): void {
@@ -147,7 +148,7 @@ function applyOutbox(disk: Disk, changes: NonNullable<LedgerCommit['outbox']>): 
   }
   for (const { seq, waits } of changes.wait) {
     const held = disk.outbox.get(seq);
-    if (held) held.waits = waits;
+    if (held) held.waits = disk.records.has(waits) ? waits : null;
   }
   for (const { seq, system, batch, sent, attempts } of changes.send) {
     if (batch !== null) handOut(disk, system, batch);

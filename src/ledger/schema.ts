@@ -87,6 +87,13 @@ export const MIGRATIONS: readonly string[] = [
     SELECT 'parked', names.name || ' ' || parked.reason, count(*)
     FROM parked JOIN names ON names.code = parked.system GROUP BY 2;
   `,
+  // What waits for a record is found whatever its system is, and waited on when that was erased.
+  `
+  DROP INDEX outbox_waits;
+  CREATE INDEX outbox_waits ON outbox (waits) WHERE waits IS NOT NULL;
+  UPDATE outbox SET waits = NULL
+    WHERE waits IS NOT NULL AND waits NOT IN (SELECT id FROM records);
+  `,
 ];
 
 /** Opens the file, checks that it is a ledger of ours, and brings it up to date. */

@@ -118,6 +118,7 @@ function openErase({ db, names, tallies, unlinked, vault }: Store): (id: RecordI
   );
   const identities = db.prepare('DELETE FROM identities WHERE record = ?');
   const outbox = db.prepare('DELETE FROM outbox WHERE seq = ? AND record = ?');
+  const release = db.prepare('UPDATE outbox SET waits = NULL WHERE waits = ?');
   return (id) => {
     const row = select.get(id);
     identities.run(id);
@@ -136,6 +137,7 @@ function openErase({ db, names, tallies, unlinked, vault }: Store): (id: RecordI
     for (const [system, seq] of Object.entries(state.outbox)) {
       if (outbox.run(seq, id).changes === 1) tallies.add('outbox', system, -1);
     }
+    release.run(id);
   };
 }
 
@@ -178,7 +180,9 @@ function openOutboxWrites(store: Store): Apply {
   const { db, names, tallies, oldest } = store;
   const add = openOutboxAdd(store);
   const release = db.prepare('UPDATE outbox SET waits = NULL WHERE system = ? AND waits = ?');
-  const wait = db.prepare('UPDATE outbox SET waits = ? WHERE seq = ?');
+  const wait = db.prepare(
+    'UPDATE outbox SET waits = (SELECT id FROM records WHERE id = ?) WHERE seq = ?',
+  );
   const send = db.prepare('UPDATE outbox SET batch = ?, sent = ?, attempts = ? WHERE seq = ?');
   const remove = db.prepare('DELETE FROM outbox WHERE seq = ? RETURNING system');
   remove.setReturnArrays(true);

@@ -211,7 +211,8 @@ async function writesTo(forecast: Forecast, entity: Entity, system: string): Pro
       entries,
       (id) => byId.get(id) ?? null,
       (name) => entities.get(name),
-      (id) => (rows.has(id) ? '' : null),
+      // Only rows were read, no deletes: nothing is gone.
+      { keyOf: (id) => (rows.has(id) ? '' : null), isGone: () => false },
     );
     for (const { need, lens, record } of planned.deliveries) {
       if (need.op === 'insert' && isBlocked(forecast, entity, lens, record, need)) {

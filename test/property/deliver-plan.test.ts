@@ -63,7 +63,7 @@ const planned = (all: readonly RecordState[], some: readonly RecordState[]): Pla
     some.map(entryOf),
     (id) => all[id] ?? null,
     () => part,
-    keyIn(all).keyOf,
+    { keyOf: keyIn(all).keyOf, isGone: () => false },
   );
 
 const someOf = (all: RecordState[]) => fc.tuple(fc.constant(all), fc.shuffledSubarray(all));

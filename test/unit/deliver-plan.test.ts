@@ -43,6 +43,7 @@ const entryOf = ({ id, entity }: RecordState, seq = id): OutboxEntry => ({
   sent: null,
   attempts: 0,
 });
+const GONE = 9;
 const planOf = (records: readonly RecordState[], keyOf: KeyOf = () => null) => {
   const byId = new Map(records.map((record) => [record.id, record]));
   const entities: Record<string, Entity> = { customer, order };
@@ -50,7 +51,7 @@ const planOf = (records: readonly RecordState[], keyOf: KeyOf = () => null) => {
     records.map((record) => entryOf(record)),
     (id) => byId.get(id) ?? null,
     (name) => entities[name],
-    keyOf,
+    { keyOf, isGone: (id) => id === GONE },
   );
 };
 const writesOf = (records: readonly RecordState[], keyOf: KeyOf = () => null) =>
@@ -143,7 +144,7 @@ describe('writes', () => {
       [entryOf(record)],
       () => record,
       () => soft,
-      () => null,
+      { keyOf: () => null, isGone: () => false },
     );
     expect(groupWrites(deliveries, () => null)[0]?.write).toMatchObject({
       op: 'update',
@@ -168,7 +169,7 @@ describe('writes', () => {
         [entryOf(record)],
         () => ({ ...record, views }),
         () => entity,
-        () => null,
+        { keyOf: () => null, isGone: () => false },
       );
       const [group] = groupWrites(wanted.deliveries, () => null);
       const row = { ...group!.write.rows[0]!, key };
@@ -208,7 +209,7 @@ describe('writes', () => {
       records.map((record) => entryOf(record)),
       (id) => records[id] ?? null,
       () => entity,
-      () => null,
+      { keyOf: () => null, isGone: () => false },
     );
     const groups = groupWrites(deliveries, () => null);
     expect(groups.map(({ write }) => [write.columns, write.guards, write.rows.length])).toEqual([
@@ -227,6 +228,15 @@ describe('parents', () => {
     expect(deliveries).toEqual([]);
     expect(blocked).toMatchObject([{ entry: { record: 2 }, waits: 1 }]);
     expect(planOf([child], () => 'erp-1').blocked).toEqual([]);
+  });
+
+  test('a child whose parent is gone is for a person', () => {
+    const orphan = withValues(child, order, { customer: `${GONE}` });
+    const { blocked, deliveries, unwritable } = planOf([orphan]);
+    expect([deliveries, blocked]).toEqual([[], []]);
+    expect(unwritable).toMatchObject([
+      { fault: 'customer refers to a customer that was deleted everywhere: correct the row' },
+    ]);
   });
 
   test('unless the parent goes with it', () => {

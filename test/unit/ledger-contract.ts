@@ -304,7 +304,10 @@ function describeQueue(open: Open): void {
 
   test('an entry waits for a record until that is released in its system', async () => {
     const { ledger, again } = await open();
-    await ledger.commit(outbox({ add: [1, 2].map((seq) => entry(seq)) }));
+    await ledger.commit({
+      records: [record(50)],
+      ...outbox({ add: [1, 2].map((seq) => entry(seq)) }),
+    });
     await ledger.commit(outbox({ wait: [{ seq: 1, waits: 50 }] }));
     expect(seqs(await ledger.ready('erp', 0, 9))).toEqual([2]);
     const after = await again();
@@ -312,6 +315,22 @@ function describeQueue(open: Open): void {
     expect(seqs(await after.ready('erp', 0, 9))).toEqual([2]);
     await after.commit(outbox({ release: [{ system: 'erp', record: 50 }] }));
     expect(seqs(await after.ready('erp', 0, 9))).toEqual([1, 2]);
+  });
+
+  test('nothing waits for a record that is gone', async () => {
+    const { ledger, again } = await open();
+    const spent = { views: {}, deleted: stamp(20) };
+    const add = [1, 2, 3].map((seq) => entry(seq));
+    await ledger.commit({ records: [record(50), record(51)], ...outbox({ add }) });
+    const wait = [50, 51, 52].map((waits, i) => ({ seq: i + 1, waits }));
+    await ledger.commit(outbox({ wait }));
+    expect(seqs(await ledger.ready('erp', 0, 9))).toEqual([3]);
+    await ledger.commit({ erased: [50] });
+    const after = await again();
+    expect(seqs(await after.ready('erp', 0, 9))).toEqual([1, 3]);
+    const both = { records: [record(51, spent)], ...outbox({ wait: [{ seq: 3, waits: 51 }] }) };
+    await after.commit(both);
+    expect(seqs(await after.ready('erp', 0, 9))).toEqual([1, 2, 3]);
   });
 
   test('counts depth and the age of the oldest entry', async () => {

@@ -97,8 +97,13 @@ const VERSION_2 = `${VERSION_1}
   CREATE TABLE guards (entity INTEGER PRIMARY KEY, guard TEXT NOT NULL) STRICT;
 `;
 
+const VERSION_3 = `
+  ${VERSION_2}
+  UPDATE tallies SET name = 'crm waiting' WHERE kind = 'parked';
+`;
+
 /** By version, from 1; the newest is made by opening an empty file. */
-const VERSIONS: readonly string[] = [VERSION_1, VERSION_2];
+const VERSIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
 
 const ADA = record(7, {
   values: ['C-1', 'Ada', null],
@@ -205,6 +210,16 @@ test.each(versions)('a ledger of version %i keeps all that it held', async (vers
   expect(tablesOf(db)).toEqual(tablesOf(newest));
   expect(db.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
   for (const one of [db, newest]) one.close();
+});
+
+test('what waited for a record that was erased goes on', async () => {
+  const path = written(3);
+  const db = new DatabaseSync(path);
+  db.exec('UPDATE outbox SET waits = 5 WHERE seq = 9');
+  db.close();
+  const ledger = await openSqliteLedger(path, { privacy: NO_PRIVACY });
+  expect(await ledger.ready('erp', 0, 9)).toEqual([entry(9, { record: 7 })]);
+  await ledger[Symbol.asyncDispose]();
 });
 
 test.each(versions)('a ledger of version %i is sealed once there is a key', async (version) => {
