@@ -152,7 +152,9 @@ function checkConcurrent(
   if (write === null || wall === undefined || wall === 0) return;
   // What was written while the row was parked is taken when it is mended: a later image of it.
   const late = outcome.diary.spoiled.has(write.who) || isWithheld(outcome, write);
-  if (late && write.at < wall) return;
+  const log = outcome.systems.get(write.system)?.log ?? [];
+  // In the order of the log: clocks jump.
+  if (late && log.findLastIndex(({ at }) => at === wall) > placeOf(outcome, write)) return;
   if (write.at !== wall) fail('stamp', `written at ${write.at}: ${told(entry)}`);
 }
 
@@ -160,11 +162,15 @@ function checkConcurrent(
  * Written before its table fitted for good: while it does not, which is seen a little before the
  * log tells of it, rows are set aside. Such a write shows with a later image of its row, if at all.
  */
-function isWithheld({ systems }: Outcome, { system: name, field, at }: Write): boolean {
-  const table = shapeOf(name, field.startsWith('order.') ? 'order' : 'customer').table;
-  const log = systems.get(name)?.log ?? [];
-  return at <= (log.findLast(({ drift }) => drift?.table === table)?.at ?? -1);
+function isWithheld(outcome: Outcome, write: Write): boolean {
+  const { system, field } = write;
+  const { table } = shapeOf(system, field.startsWith('order.') ? 'order' : 'customer');
+  const log = outcome.systems.get(system)?.log ?? [];
+  return placeOf(outcome, write) <= log.findLastIndex(({ drift }) => drift?.table === table);
 }
+
+const placeOf = ({ systems }: Outcome, { system, at: written }: Write): number =>
+  systems.get(system)?.log.findIndex(({ at }) => at === written) ?? -1;
 
 function checkDelete(state: State, entry: JournalEntry, fail: Fail): void {
   const { deletes, triggers } = state.outcome.scenario.setup;

@@ -14,8 +14,6 @@ export interface Mutation {
   readonly name: string;
   /** The invariant of DESIGN.md that it breaks. */
   readonly breaks: number;
-  /** Few seeds meet it: where to begin. */
-  readonly from?: number;
   ledger?(ledger: Ledger): Ledger;
   entities?(entities: ReadonlyMap<string, Entity>): ReadonlyMap<string, Entity>;
   parts?(parts: PipelineParts): PipelineParts;
@@ -62,7 +60,6 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'insert without its guards',
     breaks: 4,
-    from: 550,
     parts: withTransaction((transaction) => ({
       ...transaction,
       write: (write) => transaction.write({ ...write, guards: [] }),
@@ -118,7 +115,6 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'mark not read at recovery: nothing was committed',
     breaks: 4,
-    from: 250,
     parts: withApplier((applier) => ({
       ...applier,
       committed: async () => {

@@ -87,7 +87,7 @@ export function drawScenario(seed: number): Scenario {
     seed,
     setup,
     before: loaded.chance(0.5) ? draw(loaded, 1 + loaded.int(8), setup, true) : [],
-    users: draw(users, 4 + users.int(30), setup, false),
+    users: withTwins(random.fork('twins'), draw(users, 4 + users.int(30), setup, false), setup),
     faults: faults.chance(0.25) ? [] : drawFaults(faults, setup),
     acts: drawActs(random.fork('acts'), setup),
   };
@@ -104,8 +104,27 @@ function draw(random: Random, count: number, setup: Setup, fresh: boolean): User
   });
 }
 
-function drawAction(random: Random, system: string, fresh: boolean): Action {
-  const entity = random.chance(0.7) ? 'customer' : 'order';
+/** People who create the same new thing in each system, one right after the other. */
+function withTwins(random: Random, users: readonly UserTransaction[], { systems }: Setup) {
+  const all = [...users];
+  const count = random.chance(0.5) ? 0 : 1 + random.int(3);
+  for (let i = 0; i < count; i++) {
+    const entity = random.chance(0.3) ? 'customer' : 'order';
+    const who = `${entity === 'customer' ? 'C' : 'O'}${7 + i}`;
+    const twins = systems.map((system): UserTransaction => {
+      return { system, actions: [{ ...drawAction(random, system, true, entity), who }] };
+    });
+    all.splice(random.int(all.length + 1), 0, ...twins);
+  }
+  return all;
+}
+
+function drawAction(
+  random: Random,
+  system: string,
+  fresh: boolean,
+  entity: Action['entity'] = random.chance(0.7) ? 'customer' : 'order',
+): Action {
   const who = random.pick(entity === 'customer' ? CUSTOMERS : ORDERS);
   const shape = SHAPES[system]?.find((one) => one.entity === entity);
   const editable = Object.keys(shape?.columns ?? {}).filter((field) => !field.endsWith('_no'));
