@@ -29,9 +29,54 @@ export interface Change {
 
 const EVENTS = ['INSERT', 'UPDATE', 'DELETE'] as const;
 
-/** MariaDB's triggers need the columns by name; the CRM's are in crm.sql. */
-export async function createAuditTriggers(run: Session['run']): Promise<void> {
-  for (const [entity, { table }] of Object.entries(SHAPES.erp)) {
+/**
+ * Every change of every row, whoever makes it, in the same transaction. `tx` is the user's
+ * transaction; what Carrick writes has none.
+ */
+export const createAudit = (system: SystemName, session: Session): Promise<void> =>
+  session.product === 'postgres' ? postgresAudit(system, session) : mysqlAudit(system, session);
+
+async function postgresAudit(system: SystemName, { run }: Session): Promise<void> {
+  await run(
+    `create table audit (
+       seq bigint generated always as identity primary key,
+       tx text,
+       entity text not null,
+       at timestamptz not null default clock_timestamp(),
+       before jsonb,
+       after jsonb
+     );
+     create function audit() returns trigger language plpgsql as $$
+     begin
+       insert into audit (tx, entity, before, after) values (
+         nullif(current_setting('torture.tx', true), ''), tg_argv[0],
+         case when tg_op <> 'INSERT' then to_jsonb(old) end,
+         case when tg_op <> 'DELETE' then to_jsonb(new) end
+       );
+       return null;
+     end $$`,
+  );
+  for (const [entity, { table }] of Object.entries(SHAPES[system])) {
+    await run(
+      `create trigger audit after insert or update or delete on ${table}
+       for each row execute function audit('${entity}')`,
+    );
+  }
+}
+
+/** These triggers need the columns by name. */
+async function mysqlAudit(system: SystemName, { run }: Session): Promise<void> {
+  await run(
+    `CREATE TABLE audit (
+       seq BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+       tx VARCHAR(40),
+       entity VARCHAR(20) NOT NULL,
+       at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+       \`before\` JSON,
+       \`after\` JSON
+     )`,
+  );
+  for (const [entity, { table }] of Object.entries(SHAPES[system])) {
     const { rows } = await run(
       `SELECT column_name AS c FROM information_schema.columns
        WHERE table_schema = DATABASE() AND table_name = ?`,
@@ -52,10 +97,10 @@ export async function createAuditTriggers(run: Session['run']): Promise<void> {
 }
 
 /** Everything that happened in one system, in order. */
-export async function readAudit(system: SystemName, { run }: Session): Promise<Change[]> {
+export async function readAudit(system: SystemName, session: Session): Promise<Change[]> {
   const text = (column: string): string =>
-    system === 'crm' ? `${column}::text` : `CAST(\`${column}\` AS CHAR)`;
-  const { rows } = await run(
+    session.product === 'postgres' ? `${column}::text` : `CAST(\`${column}\` AS CHAR)`;
+  const { rows } = await session.run(
     `SELECT seq, tx, entity, at, ${text('before')} AS b, ${text('after')} AS a
      FROM audit ORDER BY seq`,
   );
@@ -84,6 +129,10 @@ function stateOf(system: SystemName, entity: EntityName, json: string | null): R
     key: String(cells[key]),
     no: String(cells[no]),
     fields: Object.fromEntries(fields),
-    outside: Boolean(cells.archived) || Boolean(cells.is_vendor) || cells.active === 0,
+    outside:
+      Boolean(cells.archived) ||
+      Boolean(cells.is_vendor) ||
+      cells.active === 0 ||
+      cells.active === false,
   };
 }

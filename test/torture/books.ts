@@ -11,14 +11,14 @@ export type Book = ReadonlyMap<EntityName, ReadonlyMap<string, readonly Entry[]>
 const READS: Readonly<Record<SystemName, Readonly<Record<EntityName, readonly [string, string]>>>> =
   {
     crm: {
-      customer: ["account_no as no, first_name || ' ' || last_name as last_name", 'accounts t'],
+      customer: ["account_no as no, CONCAT(first_name, ' ', last_name) as last_name", 'accounts t'],
       product: ['sku as no', 'catalogue t'],
       order: [
         'order_no as no, a.account_no as account_id',
         'orders t join accounts a on a.id = t.account_id',
       ],
       line: [
-        "o.order_no || '/' || line_no as no, o.order_no as order_id, c.sku as product_id",
+        "CONCAT(o.order_no, '/', line_no) as no, o.order_no as order_id, c.sku as product_id",
         `order_items t join orders o on o.id = t.order_id
          join catalogue c on c.id = t.product_id`,
       ],

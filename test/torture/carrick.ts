@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import type { Operator } from '../../src/contract/operator.ts';
 import { operatorAt } from '../../src/observe/client.ts';
 import { tokenBeside } from '../../src/observe/token.ts';
+import { productAt } from './session.ts';
 import type { SystemName } from './shapes.ts';
 
 const PROGRAM = resolve(import.meta.dirname, '../../src/main.ts');
@@ -92,11 +93,11 @@ export function openCarrick(place: Place): Carrick {
   };
 }
 
-const configuration = ({ instance, ledger, port }: Place): string => `\
+const configuration = ({ instance, ledger, port, urls }: Place): string => `\
 instance: ${instance}
 systems:
-  crm: {connector: postgres, url: "\${CRM_URL}"}
-  erp: {connector: mysql, url: "\${ERP_URL}"}
+  crm: {connector: ${productAt(urls.crm)}, url: "\${CRM_URL}"}
+  erp: {connector: ${productAt(urls.erp)}, url: "\${ERP_URL}"}
 mappings: [${JSON.stringify(MAPPINGS)}]
 ledger: ${JSON.stringify(`sqlite:${ledger}`)}
 listen: 127.0.0.1:${port}

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Status } from '../../src/contract/operator.ts';
 import type { Random } from '../simulation/random.ts';
+import { productAt } from './session.ts';
 import { SYSTEMS } from './shapes.ts';
 import type { World } from './world.ts';
 
@@ -71,7 +72,9 @@ const ofServers: readonly Fault[] = SYSTEMS.flatMap((system): Fault[] => [
     kind: `${system} stopped`,
     lane: 'process',
     async suffer({ servers }, seconds) {
-      await servers[system].stop(system === 'crm' ? 'immediate' : 'clean');
+      const product = productAt(servers[system].url);
+      // MySQL and MariaDB have no fast abort but the kill below.
+      await servers[system].stop(product === 'postgres' ? 'immediate' : 'clean');
       await wait(seconds / 2);
       await servers[system].start();
     },

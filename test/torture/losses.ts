@@ -6,13 +6,14 @@ import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JournalEntry } from '../../src/contract/ledger.ts';
 import { auditEnds, drain, journalOf, whileMoving } from './rest.ts';
-import { openSession, type Session } from './session.ts';
+import { openSession, productAt, type Session } from './session.ts';
 import type { SystemName } from './shapes.ts';
 import type { World } from './world.ts';
 import { startWriters } from './writers.ts';
 
-export type Loss = 'slot' | 'binlog' | 'ledger';
-export const LOSSES: readonly Loss[] = ['slot', 'binlog', 'ledger'];
+/** The log of a system, from where it was read: its slot in PostgreSQL, its files in MySQL. */
+export type Loss = SystemName | 'ledger';
+export const LOSSES: readonly Loss[] = ['crm', 'erp', 'ledger'];
 
 /** What the oracle has to know of a loss. */
 export interface Aftermath {
@@ -27,32 +28,25 @@ export interface Aftermath {
 const WORK_MS = 2500;
 
 export async function lose(world: World, loss: Loss): Promise<Aftermath> {
-  world.diary.fault(`${loss} lost`);
-  switch (loss) {
-    case 'slot':
-      return logLost(world, loss, 'crm', dropSlot);
-    case 'binlog':
-      return logLost(world, loss, 'erp', purgeBinlog);
-    case 'ledger':
-      return ledgerLost(world);
-  }
+  world.diary.fault(lossName(world, loss));
+  return loss === 'ledger' ? ledgerLost(world) : logLost(world, loss);
 }
 
+export const lossName = ({ servers }: World, loss: Loss): string => {
+  if (loss === 'ledger') return 'ledger lost';
+  return productAt(servers[loss].url) === 'postgres' ? `${loss} slot lost` : `${loss} binlog lost`;
+};
+
 /** RUNBOOK, "Rejoining a system", while people go on working all the time. */
-async function logLost(
-  world: World,
-  loss: Loss,
-  system: SystemName,
-  destroy: (world: World, session: Session) => Promise<void>,
-): Promise<Aftermath> {
+async function logLost(world: World, system: SystemName): Promise<Aftermath> {
   const { carrick } = world;
   const unconfirmed = await auditEnds(world);
-  const crew = startWriters(world, loss[0]!);
+  const crew = startWriters(world, `x${system[0]}`);
   await sleep(WORK_MS);
   await carrick.stop('SIGKILL');
   await sleep(WORK_MS);
-  await using session = await openSession(system, world.servers[system].url);
-  await destroy(world, session);
+  await using session = await openSession(world.servers[system].url);
+  await (session.product === 'postgres' ? dropSlot(world, session) : purgeBinlog(session));
   await sleep(WORK_MS);
   carrick.start();
   await halted(world, 'source.lost', /carrick rejoin/);
@@ -81,7 +75,7 @@ async function dropSlot({ carrick }: World, { run }: Session): Promise<void> {
 }
 
 /** Until the position is in no file any more: a file that is still being sent stays. */
-async function purgeBinlog(_: World, { run }: Session): Promise<void> {
+async function purgeBinlog({ run }: Session): Promise<void> {
   await run('FLUSH BINARY LOGS');
   const { rows } = await run('SHOW BINARY LOGS');
   const last = rows.at(-1)?.Log_name ?? '';
@@ -117,9 +111,9 @@ async function ledgerLost(world: World): Promise<Aftermath> {
 
 async function removeInstance(world: World, instance: string): Promise<void> {
   for (const system of ['crm', 'erp'] as const) {
-    await using session = await openSession(system, world.servers[system].url);
+    await using session = await openSession(world.servers[system].url);
     await session.run('delete from carrick.carrick_mark where instance = ?', instance);
-    if (system === 'erp') continue;
+    if (session.product === 'mysql') continue;
     await session.run('select pg_drop_replication_slot(?)', `carrick_${instance}`);
     await session.run(`drop publication carrick_${instance}`);
   }

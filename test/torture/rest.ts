@@ -80,7 +80,7 @@ let sentinelNumber = 0;
 async function sentinels(world: World): Promise<void> {
   const number = ++sentinelNumber;
   for (const system of SYSTEMS) {
-    await using session = await openSession(system, world.servers[system].url);
+    await using session = await openSession(world.servers[system].url);
     const { table, no, columns } = SHAPES[system].product;
     await session.begin(`sentinel.${number}`);
     const text = `INSERT INTO ${table} (${no}, ${columns.title}) VALUES (?, ?)`;
@@ -90,7 +90,7 @@ async function sentinels(world: World): Promise<void> {
   await whileMoving(world, 'the last write of each system in the other', async () => {
     const counts = await Promise.all(
       SYSTEMS.map(async (system) => {
-        await using session = await openSession(system, world.servers[system].url);
+        await using session = await openSession(world.servers[system].url);
         const { table, no } = SHAPES[system].product;
         const text = `SELECT COUNT(*) AS n FROM ${table} WHERE ${no} LIKE ?`;
         return (await session.run(text, `Z-${number}%`)).rows[0]?.n;
@@ -119,7 +119,7 @@ async function calm(world: World): Promise<void> {
 export async function auditEnds(world: World): Promise<Record<SystemName, number>> {
   const ends = { crm: 0, erp: 0 };
   for (const system of SYSTEMS) {
-    await using session = await openSession(system, world.servers[system].url);
+    await using session = await openSession(world.servers[system].url);
     const { rows } = await session.run('SELECT MAX(seq) AS n FROM audit');
     ends[system] = Number(rows[0]?.n ?? 0);
   }
@@ -129,7 +129,7 @@ export async function auditEnds(world: World): Promise<Record<SystemName, number
 /** How far each system was written to, by users and by Carrick. */
 async function writesOf(world: World): Promise<unknown> {
   const marks = SYSTEMS.map(async (system) => {
-    await using session = await openSession(system, world.servers[system].url);
+    await using session = await openSession(world.servers[system].url);
     return (await session.run('SELECT instance, lane, batch FROM carrick.carrick_mark')).rows;
   });
   return [await auditEnds(world), await Promise.all(marks)];
@@ -156,8 +156,8 @@ export async function gather(
   before: Evidence | null,
 ): Promise<Evidence> {
   const { operator } = world.carrick;
-  await using crm = await openSession('crm', world.servers.crm.url);
-  await using erp = await openSession('erp', world.servers.erp.url);
+  await using crm = await openSession(world.servers.crm.url);
+  await using erp = await openSession(world.servers.erp.url);
   const changes = [...(await readAudit('crm', crm)), ...(await readAudit('erp', erp))];
   const history = historyOf(changes);
   const late = changes.filter((change) => isAfter(unconfirmed, change));

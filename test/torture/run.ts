@@ -1,7 +1,7 @@
 /** One run: a first load, the storm, the losses; after each the oracle judges. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forecast, storm } from './faults.ts';
-import { type Aftermath, type Loss, lose } from './losses.ts';
+import { type Aftermath, type Loss, lose, lossName } from './losses.ts';
 import { type Evidence, judge, type Violation } from './oracle.ts';
 import { keep, type Say, tellViolations } from './report.ts';
 import { drain, gather, Stuck } from './rest.ts';
@@ -59,7 +59,7 @@ function phases(world: World, { minutes, losses }: Plan, say: Say): [string, Pha
     ...(minutes > 0
       ? [['storm', (found) => weather(world, minutes, found, say)] as [string, Phase]]
       : []),
-    ...losses.map((loss): [string, Phase] => [`${loss} lost`, () => lose(world, loss)]),
+    ...losses.map((loss): [string, Phase] => [lossName(world, loss), () => lose(world, loss)]),
   ];
 }
 

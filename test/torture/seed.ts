@@ -13,7 +13,7 @@ const RANGES = {
 
 export async function seedRows(world: World): Promise<void> {
   for (const system of SYSTEMS) {
-    await using session = await openSession(system, world.servers[system].url);
+    await using session = await openSession(world.servers[system].url);
     await session.begin(`seed.${system}`);
     for (const i of numbers(system, 'customer')) await customer(system, session, i);
     for (const i of numbers(system, 'product')) await product(system, session, i);

@@ -1,7 +1,12 @@
 /** A user's own connection to one of the two systems, past the proxies. */
 import type { ResultSetHeader, RowDataPacket } from 'mysql2/promise';
 import { mysqlClient, pgClient } from '../support/index.ts';
-import type { SystemName } from './shapes.ts';
+
+/** By the connector that reads it. */
+export type Product = 'postgres' | 'mysql';
+
+export const productAt = (url: string): Product =>
+  url.startsWith('postgres') ? 'postgres' : 'mysql';
 
 export type Param = string | number | boolean | null;
 export type Row = Readonly<Record<string, string | null>>;
@@ -13,7 +18,8 @@ export interface Result {
 }
 
 export interface Session extends AsyncDisposable {
-  /** One statement; parameters are `?` in both systems. */
+  readonly product: Product;
+  /** One statement; parameters are `?` in both products. */
   run(sql: string, ...params: Param[]): Promise<Result>;
   /** Begins a transaction under a name that the audit notes with every row it writes. */
   begin(name: string): Promise<void>;
@@ -22,11 +28,11 @@ export interface Session extends AsyncDisposable {
 /** Nobody waits for ever: what a lost connection of Carrick has locked may stay so for a minute. */
 const LOCK_SECONDS = 3;
 
-export function openSession(system: SystemName, url: string): Promise<Session> {
-  return system === 'crm' ? crmSession(url) : erpSession(url);
+export function openSession(url: string): Promise<Session> {
+  return productAt(url) === 'postgres' ? postgresSession(url) : mysqlSession(url);
 }
 
-async function crmSession(url: string): Promise<Session> {
+async function postgresSession(url: string): Promise<Session> {
   const client = await pgClient(url);
   await client.query(`set lock_timeout = '${LOCK_SECONDS}s'`);
   const run: Session['run'] = async (sql, ...params) => {
@@ -36,6 +42,7 @@ async function crmSession(url: string): Promise<Session> {
     return { rows: rows ?? [], count: command === 'SELECT' ? 0 : (rowCount ?? 0) };
   };
   return {
+    product: 'postgres',
     run,
     async begin(name) {
       await run('begin');
@@ -45,7 +52,7 @@ async function crmSession(url: string): Promise<Session> {
   };
 }
 
-async function erpSession(url: string): Promise<Session> {
+async function mysqlSession(url: string): Promise<Session> {
   const client = await mysqlClient(url);
   await client.query(
     // As both products spell it.
@@ -58,6 +65,7 @@ async function erpSession(url: string): Promise<Session> {
     return { rows: answer.map(asText), count: 0 };
   };
   return {
+    product: 'mysql',
     run,
     async begin(name) {
       await run('SET @tx = ?', name);

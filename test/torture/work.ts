@@ -1,6 +1,7 @@
-/** What people do all day, written once for both systems. */
+/** What people do all day, written once for both systems and both dialects. */
+import { randomUUID } from 'node:crypto';
 import type { Random } from '../simulation/random.ts';
-import type { Param, Result, Session } from './session.ts';
+import type { Param, Product, Result, Session } from './session.ts';
 import { type EntityName, SHAPES, type Shape, type SystemName, spelled } from './shapes.ts';
 
 /** One transaction of one person. */
@@ -10,6 +11,7 @@ export interface Turn {
   /** Makes every amount of it new: no two turns of a run have the same. */
   readonly number: number;
   readonly system: SystemName;
+  readonly product: Product;
   readonly random: Random;
   readonly sql: Session['run'];
   /** Begins the transaction: called once, by whoever reads first before that. */
@@ -244,9 +246,7 @@ async function looseCustomer(turn: Turn): Promise<unknown> {
         ? turn.sql(`DELETE FROM ${table} WHERE ${number} = ?`, no)
         : set('active = false');
     case 2:
-      return system === 'crm'
-        ? set(`${key} = gen_random_uuid()`)
-        : set(`${key} = ?`, 1_000_000 + turn.number);
+      return set(`${key} = ?`, newKey(turn));
     case 3:
       return set(`${number} = ?`, `${no.split('~')[0]}~${name}`);
     default:
@@ -254,12 +254,19 @@ async function looseCustomer(turn: Turn): Promise<unknown> {
   }
 }
 
+/** A surrogate key that nothing has: the CRM's are UUIDs in PostgreSQL. */
+const newKey = ({ system, product, number }: Turn): Param =>
+  system === 'crm' && product === 'postgres' ? randomUUID() : 1_000_000 + number;
+
 /** A vendor becomes a customer again. */
-const unhide = (turn: Turn): Promise<unknown> =>
-  turn.sql(
-    `UPDATE customers SET is_vendor = false
-     WHERE is_vendor AND cust_code LIKE 'L-%' ORDER BY cust_code LIMIT 1`,
+async function unhide(turn: Turn): Promise<unknown> {
+  const { rows } = await turn.sql(
+    `SELECT cust_code AS n FROM customers
+     WHERE is_vendor AND cust_code LIKE 'L-%' ORDER BY cust_code LIMIT 1 FOR UPDATE`,
   );
+  const no = rows[0]?.n ?? null;
+  return turn.sql('UPDATE customers SET is_vendor = false WHERE cust_code = ?', no);
+}
 
 /** Products that nobody ordered: the CRM archives them, the ERP deletes them. */
 async function looseProduct(turn: Turn): Promise<unknown> {
@@ -272,7 +279,7 @@ async function looseProduct(turn: Turn): Promise<unknown> {
   const where = `WHERE ${number} = ?`;
   if (turn.system === 'crm') return turn.sql(`UPDATE ${table} SET archived = true ${where}`, sku);
   if (turn.random.chance(0.5)) return turn.sql(`DELETE FROM ${table} ${where}`, sku);
-  return turn.sql(`UPDATE ${table} SET ${key} = ? ${where}`, 1_000_000 + turn.number, sku);
+  return turn.sql(`UPDATE ${table} SET ${key} = ? ${where}`, newKey(turn), sku);
 }
 
 /** Orders without lines: both systems really delete them. */

@@ -4,14 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Random, seeded } from '../simulation/random.ts';
-import {
-  ensureServers,
-  freePort,
-  startMariadb,
-  startPostgres,
-  type TestServer,
-} from '../support/index.ts';
-import { createAuditTriggers } from './audit.ts';
+import { ensureServers, freePort, startSystem, type TestServer } from '../support/index.ts';
+import { createAudit } from './audit.ts';
 import { type Carrick, openCarrick } from './carrick.ts';
 import { type Diary, openDiary } from './diary.ts';
 import { mountSmallDisk, type SmallDisk } from './disk.ts';
@@ -43,14 +37,14 @@ export async function openWorld(seed: number): Promise<World> {
   await ensureServers();
   await using opened = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), `carrick-torture-${seed}-`));
-  const [crm, erp] = await Promise.all([startPostgres(), startMariadb()]);
+  const [crm, erp] = await Promise.all([startSystem('crm'), startSystem('erp')]);
   const servers = { crm: opened.use(crm), erp: opened.use(erp) };
   const proxies = {
     crm: opened.use(await openProxy(await freePort(), crm.port)),
     erp: opened.use(await openProxy(await freePort(), erp.port)),
   };
   for (const system of SYSTEMS) {
-    await using session = await openSession(system, servers[system].url);
+    await using session = await openSession(servers[system].url);
     await createSchema(system, session);
   }
   const disk = mountSmallDisk(join(folder, 'ledger'), DISK_MEGABYTES);
@@ -86,9 +80,10 @@ export async function openWorld(seed: number): Promise<World> {
   return world;
 }
 
-async function createSchema(system: SystemName, { run }: Session): Promise<void> {
-  await run(readFileSync(join(import.meta.dirname, `${system}.sql`), 'utf8'));
-  if (system === 'erp') await createAuditTriggers(run);
+async function createSchema(system: SystemName, session: Session): Promise<void> {
+  const file = `${system}-${session.product}.sql`;
+  await session.run(readFileSync(join(import.meta.dirname, file), 'utf8'));
+  await createAudit(system, session);
 }
 
 function through({ url }: TestServer, { port }: TcpProxy): string {

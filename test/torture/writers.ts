@@ -50,7 +50,7 @@ async function work(
     const rollBack = random.chance(ROLLED_BACK);
     const choices = random.fork(String(n));
     await sleep(random.int(PAUSE_MS));
-    session ??= await openSession(system, world.servers[system].url).catch(() => null);
+    session ??= await openSession(world.servers[system].url).catch(() => null);
     if (session === null) continue;
     const attempt = await perform(session, kind, rollBack, {
       name: `${name}.${n}`,
@@ -87,6 +87,7 @@ async function perform(
   let outcome: Attempt['outcome'] = 'failed';
   const turn: Turn = {
     ...person,
+    product: session.product,
     begin: () => session.begin(name),
     async sql(text, ...params) {
       const result = await session.run(text, ...params);

@@ -1,4 +1,4 @@
--- The CRM of the torture run: it trims notes, rounds prices, and keeps dead products.
+-- The CRM of the torture run, in PostgreSQL: it trims notes, rounds prices, and keeps dead products.
 
 create table accounts (
   id uuid primary key default gen_random_uuid(),
@@ -68,35 +68,7 @@ create trigger trim_note before insert or update on accounts
 create trigger round_price before insert or update on catalogue
   for each row execute function round_price();
 
--- Every change of every row, whoever makes it, in the same transaction: what really happened.
--- `tx` is the user's transaction; what Carrick writes has none.
-create table audit (
-  seq bigint generated always as identity primary key,
-  tx text,
-  entity text not null,
-  at timestamptz not null default clock_timestamp(),
-  before jsonb,
-  after jsonb
-);
-create function audit() returns trigger language plpgsql as $$
-begin
-  insert into audit (tx, entity, before, after) values (
-    nullif(current_setting('torture.tx', true), ''), tg_argv[0],
-    case when tg_op <> 'INSERT' then to_jsonb(old) end,
-    case when tg_op <> 'DELETE' then to_jsonb(new) end
-  );
-  return null;
-end $$;
-
 create trigger touch before insert or update on accounts for each row execute function touch();
 create trigger touch before insert or update on catalogue for each row execute function touch();
 create trigger touch before insert or update on orders for each row execute function touch();
 create trigger touch before insert or update on order_items for each row execute function touch();
-create trigger audit after insert or update or delete on accounts
-  for each row execute function audit('customer');
-create trigger audit after insert or update or delete on catalogue
-  for each row execute function audit('product');
-create trigger audit after insert or update or delete on orders
-  for each row execute function audit('order');
-create trigger audit after insert or update or delete on order_items
-  for each row execute function audit('line');

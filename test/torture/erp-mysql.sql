@@ -1,4 +1,5 @@
--- The ERP of the torture run: it rounds credits, trims names, and adds up orders by itself.
+-- The ERP of the torture run, in MySQL or MariaDB: it rounds credits, trims names, and adds up orders
+-- by itself.
 
 ALTER DATABASE CHARACTER SET utf8mb4;
 
@@ -67,14 +68,3 @@ CREATE TRIGGER line_changed AFTER UPDATE ON sales_order_lines FOR EACH ROW
 CREATE TRIGGER line_removed AFTER DELETE ON sales_order_lines FOR EACH ROW
   UPDATE sales_orders SET net_total = net_total - ROUND(OLD.qty * OLD.price, 2)
   WHERE order_id = OLD.order_id;
-
--- Every change of every row, whoever makes it, in the same transaction: what really happened.
--- `tx` is the user's transaction; what Carrick writes has none. Its triggers: audit.ts.
-CREATE TABLE audit (
-  seq BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
-  tx VARCHAR(40),
-  entity VARCHAR(20) NOT NULL,
-  at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  `before` JSON,
-  `after` JSON
-);

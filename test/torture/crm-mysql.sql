@@ -1,0 +1,62 @@
+-- The CRM of the torture run, in MySQL or MariaDB: it trims notes, rounds prices, and keeps dead
+-- products.
+
+ALTER DATABASE CHARACTER SET utf8mb4;
+
+CREATE TABLE accounts (
+  id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+  account_no VARCHAR(20) NOT NULL UNIQUE,
+  first_name VARCHAR(80) NOT NULL DEFAULT 'Eva',
+  last_name VARCHAR(80) NOT NULL DEFAULT '',
+  phone VARCHAR(40),
+  stage ENUM('S', 'G', 'P') NOT NULL DEFAULT 'S',
+  credit DECIMAL(14,4) NOT NULL DEFAULT 0,
+  points INT NOT NULL DEFAULT 0,
+  note VARCHAR(200) NOT NULL DEFAULT '',
+  street VARCHAR(120),
+  city VARCHAR(80),
+  updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+);
+
+-- No unique index: nothing but Carrick itself keeps a number from being there twice.
+CREATE TABLE catalogue (
+  id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+  sku VARCHAR(20) NOT NULL,
+  title VARCHAR(80) NOT NULL,
+  price DECIMAL(14,4) NOT NULL DEFAULT 0,
+  stock INT NOT NULL DEFAULT 0,
+  archived BOOLEAN NOT NULL DEFAULT FALSE,
+  updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  KEY (sku)
+);
+
+CREATE TABLE orders (
+  id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+  order_no VARCHAR(20) NOT NULL UNIQUE,
+  account_id BIGINT UNSIGNED NOT NULL,
+  status ENUM('draft', 'confirmed', 'shipped') NOT NULL DEFAULT 'draft',
+  note VARCHAR(200) NOT NULL DEFAULT '',
+  amount DECIMAL(14,4) NOT NULL DEFAULT 0,
+  updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  FOREIGN KEY (account_id) REFERENCES accounts (id)
+);
+
+CREATE TABLE order_items (
+  id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+  order_id BIGINT UNSIGNED NOT NULL,
+  line_no INT NOT NULL,
+  product_id BIGINT UNSIGNED NOT NULL,
+  quantity DECIMAL(10,2) NOT NULL,
+  price DECIMAL(14,4) NOT NULL,
+  updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  UNIQUE (order_id, line_no),
+  FOREIGN KEY (order_id) REFERENCES orders (id),
+  FOREIGN KEY (product_id) REFERENCES catalogue (id)
+);
+
+CREATE TRIGGER trim_new BEFORE INSERT ON accounts FOR EACH ROW SET NEW.note = TRIM(NEW.note);
+CREATE TRIGGER trim_changed BEFORE UPDATE ON accounts FOR EACH ROW SET NEW.note = TRIM(NEW.note);
+CREATE TRIGGER round_new BEFORE INSERT ON catalogue FOR EACH ROW
+  SET NEW.price = ROUND(NEW.price, 1);
+CREATE TRIGGER round_changed BEFORE UPDATE ON catalogue FOR EACH ROW
+  SET NEW.price = ROUND(NEW.price, 1);
