@@ -1,19 +1,14 @@
 /** A table whose columns change under a running daemon: held, the others go on, nothing is lost. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type Installation,
   openInstallation,
-  type Servers,
   type Sql,
-  startServers,
+  serversOfFile,
   until,
 } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 type Name = 'crm' | 'erp';
 const OTHER = { crm: 'erp', erp: 'crm' } as const;

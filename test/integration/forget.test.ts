@@ -1,20 +1,10 @@
 /** A record is forgotten while both systems still have its row, and what becomes of the rows. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  type Installation,
-  openInstallation,
-  type Servers,
-  startServers,
-  until,
-} from './installation.ts';
+import { expect, test } from 'vitest';
+import { type Installation, openInstallation, serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const MAPPING = `
 entity: person

@@ -1,12 +1,8 @@
 /** A mapping grows on a running installation: only what is new is read, and nothing is lost. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openInstallation, type Servers, type Sql, startServers, until } from './installation.ts';
+import { expect, test } from 'vitest';
+import { openInstallation, type Sql, serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const mapping = (table: string, more: { field?: string; columns?: string } = {}): string => `
 entity: ${table}

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Connection } from 'mysql2/promise';
+import { afterAll, beforeAll } from 'vitest';
 import { runCommandLine } from '../../src/cli/cli.ts';
 import type { Context } from '../../src/cli/command.ts';
 import { jsonSchema, loadComposition } from '../../src/compose.ts';
@@ -51,7 +52,27 @@ export interface Installation extends AsyncDisposable {
   cli(...argv: string[]): Promise<{ code: number; out: string; err: string }>;
 }
 
-export async function startServers(): Promise<Servers> {
+/** Two private servers, from before the first test of a file until after its last. */
+export function serversOfFile(): Omit<Servers, keyof AsyncDisposable> {
+  let servers: Servers | undefined;
+  beforeAll(async () => {
+    servers = await startServers();
+  });
+  afterAll(() => servers?.[Symbol.asyncDispose]());
+  const started = (): Servers => {
+    if (servers === undefined) throw new Error('the servers run while tests do');
+    return servers;
+  };
+  return {
+    get urls() {
+      return started().urls;
+    },
+    crm: (text) => started().crm(text),
+    erp: (text) => started().erp(text),
+  };
+}
+
+async function startServers(): Promise<Servers> {
   await using opened = new AsyncDisposableStack();
   const [crm, erp] = await Promise.all([startPostgres(), startMariadb()]);
   opened.use(crm);

@@ -2,11 +2,11 @@
  * Chunks go by the database's own order, whatever that is: each row is met once, by pages of any
  * size, and found by its key.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { TableSpec } from '../../src/model/change.ts';
 import { rowKey, type Value } from '../../src/model/value.ts';
 import { systemOf } from '../conformance/installation.ts';
-import { type Servers, type Sql, startServers } from './installation.ts';
+import { type Sql, serversOfFile } from './installation.ts';
 
 const WORDS = [
   ...[
@@ -47,14 +47,12 @@ const WORDS = [
   ],
 ];
 
-let servers: Servers;
+const servers = serversOfFile();
 beforeAll(async () => {
-  servers = await startServers();
   await servers.crm(`create collation fold
     (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`);
   await servers.crm(`create collation phonebook (provider = icu, locale = 'de-u-co-phonebk')`);
 });
-afterAll(() => servers?.[Symbol.asyncDispose]());
 
 const quoted = (word: string, backslash: string): string =>
   `'${word.replaceAll('\\', backslash).replaceAll("'", "''")}'`;

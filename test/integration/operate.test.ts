@@ -1,21 +1,11 @@
 /** Everyday operation of a running daemon: pauses, the log level, a bundle for those who help. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { scratchFolder } from '../support/index.ts';
-import {
-  type Installation,
-  openInstallation,
-  type Servers,
-  startServers,
-  until,
-} from './installation.ts';
+import { type Installation, openInstallation, serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const mapping = (entity: string): string => `
 entity: ${entity}

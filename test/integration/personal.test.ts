@@ -7,17 +7,13 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/cli.ts';
 import { jsonSchema, loadComposition } from '../../src/compose.ts';
 import { freePort, scratchFolder } from '../support/index.ts';
-import { type Servers, startServers, until } from './installation.ts';
+import { serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const secret = () => randomBytes(32).toString('base64');
 const SECRETS = {

@@ -1,13 +1,9 @@
 /** What `carrick plan` foretells is what a first load then does, row for row. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { EntityPlan } from '../../src/contract/first-contact.ts';
-import { openInstallation, type Servers, startServers, until } from './installation.ts';
+import { openInstallation, type Servers, serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const CUSTOMER = `
 entity: customer
@@ -54,7 +50,7 @@ first_contact: park
 
 const ROWS = 3000;
 
-async function fill({ crm, erp }: Servers): Promise<void> {
+async function fill({ crm, erp }: Pick<Servers, 'crm' | 'erp'>): Promise<void> {
   await crm(`create table accounts (id bigint generated always as identity primary key,
     kind char(1) not null, no varchar(20), email text, name text, city text,
     credit numeric(12,2), active boolean)`);

@@ -1,18 +1,14 @@
 /** A system whose log is lost is said to be, and taken up again as deploy/RUNBOOK.md says. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   type Installation,
   openInstallation,
   type Servers,
-  startServers,
+  serversOfFile,
   until,
 } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const mapping = (table: string): string => `
 entity: ${table}

@@ -1,19 +1,9 @@
 /** A daemon that reads its configuration anew while people write: nothing is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  type Installation,
-  openInstallation,
-  type Servers,
-  startServers,
-  until,
-} from './installation.ts';
+import { expect, test } from 'vitest';
+import { type Installation, openInstallation, serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const mapping = (table: string, more = ''): string => `
 entity: ${table}

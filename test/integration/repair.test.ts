@@ -2,22 +2,12 @@
  * Exactly the differences that were planted behind Carrick's back, on both sides and of all kinds,
  * are found while users write elsewhere; a repair removes them; afterwards all agree.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { RepairReport } from '../../src/cli/repair.ts';
 import type { Verdict } from '../../src/observe/comparison.ts';
-import {
-  type Installation,
-  openInstallation,
-  type Servers,
-  startServers,
-  until,
-} from './installation.ts';
+import { type Installation, openInstallation, serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 /** `REPAIR_ROWS=1000000 npx vitest run test/integration/repair.test.ts` for more. */
 const ROWS = Number(process.env.REPAIR_ROWS ?? 6_000);

@@ -1,18 +1,14 @@
 /** What nobody told Carrick is found by reading the tables again, while everything goes on. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   type Installation,
   openInstallation,
   type Servers,
-  startServers,
+  serversOfFile,
   until,
 } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const mapping = (table: string): string => `
 entity: ${table}

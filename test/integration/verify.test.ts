@@ -1,19 +1,9 @@
 /** Differences that were made behind Carrick's back are found, and nothing else is. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Verdict } from '../../src/observe/comparison.ts';
-import {
-  type Installation,
-  openInstallation,
-  type Servers,
-  startServers,
-  until,
-} from './installation.ts';
+import { type Installation, openInstallation, serversOfFile, until } from './installation.ts';
 
-let servers: Servers;
-beforeAll(async () => {
-  servers = await startServers();
-});
-afterAll(() => servers?.[Symbol.asyncDispose]());
+const servers = serversOfFile();
 
 const ROWS = 2500;
 
