@@ -9,7 +9,6 @@ import type {
   SourceState,
 } from '../contract/ledger.ts';
 import type { RecordId } from '../model/record.ts';
-import { generatedText } from '../reconcile/echo.ts';
 import type { FloodCounts } from '../reconcile/flood.ts';
 import {
   identityChanges,
@@ -26,6 +25,7 @@ import {
 import { type Bell, bell } from './bell.ts';
 import { type Exclusively, mutex } from './mutex.ts';
 import { driftText, type Ground, type Pass, refusalText, runPass, type Unit } from './pass.ts';
+import { preload } from './preload.ts';
 
 /** Anything else that goes into the same commit, put into the working set. */
 export type Extra = (w: Working) => void;
@@ -195,17 +195,6 @@ function changesOf(
   };
 }
 
-/** The records of rows that our inserts made, and at the end of those that did not show. */
-function echoedRecords({ echo, events, complete }: Unit): RecordId[] {
-  if (echo === null) return [];
-  const made = events.flatMap(({ entity, key }) => {
-    return echo.keys.get(generatedText(entity.name, key)) ?? [];
-  });
-  if (!complete || made.length + echo.shown.size >= echo.sending.entries.length) return made;
-  const left = echo.sending.entries.filter(({ seq }) => !echo.shown.has(seq));
-  return [...made, ...left.map(({ record }) => record)];
-}
-
 /** Runs the pass until it has seen everything that it asks for. */
 async function settled(
   ledger: Ledger,
@@ -223,21 +212,6 @@ async function settled(
     const query = queryOf(pass.w.missing);
     remember(loaded, query, await ledger.find(query));
   }
-}
-
-/** What nearly every batch needs, in one question: the rows' records and parked rows. */
-async function preload(ledger: Ledger, loaded: Loaded, units: readonly Unit[]): Promise<void> {
-  const links = units.flatMap((unit) =>
-    unit.events.map((event) => ({
-      system: event.lens.system,
-      entity: event.entity.name,
-      key: event.oldKey,
-    })),
-  );
-  const records = units.flatMap(echoedRecords);
-  if (links.length === 0 && records.length === 0) return;
-  const query = { links, parkedRows: links, records };
-  remember(loaded, query, await ledger.find(query));
 }
 
 function noteAwaited(awaited: Set<string>, w: Working): void {

@@ -117,51 +117,81 @@ function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
   };
 }
 
-/** Record ids by link; read in key order, because neighbours share a page. */
+/** A key as it is stored, and which of those that were asked for it is. */
+interface Wanted {
+  readonly at: number;
+  readonly key: string;
+}
+
+/**
+ * The records of many keys in one statement, which costs a quarter of one a key; in key order,
+ * because neighbours share a page.
+ */
+function recordsOf(statement: StatementSync, wanted: Wanted[], ...codes: number[]) {
+  wanted.sort((a, b) => (a.key < b.key ? -1 : 1));
+  // As they are bound when they are written: half of a surrogate pair has no UTF-8.
+  const keys = JSON.stringify(wanted.map(({ key }) => key.toWellFormed()));
+  return allRows(statement, keys, ...codes).map(([i, record]) => {
+    return { at: wanted[i as number]!.at, record: record as RecordId };
+  });
+}
+
 function openFindLinks(store: Store): (links: readonly LinkKey[]) => (RecordId | undefined)[] {
+  const { names, vault } = store;
   const select = rows(
     store,
-    'SELECT record FROM links WHERE system = ? AND entity = ? AND key = ?',
+    `SELECT wanted.key, links.record FROM json_each(?) AS wanted
+     CROSS JOIN links ON system = ? AND entity = ? AND links.key = wanted.value`,
   );
   return (links) => {
     const ids = new Array<RecordId | undefined>(links.length).fill(undefined);
-    const missed: number[] = [];
-    for (let i = 0; i < links.length; i++) {
-      const { system, entity, key } = links[i]!;
-      const codes = [store.names.known(system), store.names.known(entity)] as const;
+    const missed = new Map<string, Wanted[]>();
+    for (const [at, { system, entity, key }] of links.entries()) {
+      const codes = [names.known(system), names.known(entity)] as const;
       if (codes[0] === undefined || codes[1] === undefined) continue;
-      ids[i] = store.links.get(linkId(codes[0], codes[1], key));
-      if (ids[i] === undefined) missed.push(i);
+      ids[at] = store.links.get(linkId(codes[0], codes[1], key));
+      if (ids[at] !== undefined) continue;
+      const table = linkId(codes[0], codes[1], '');
+      const wanted = missed.get(table);
+      const one = { at, key: vault.rowKey(system, entity, key) };
+      if (wanted === undefined) missed.set(table, [one]);
+      else wanted.push(one);
     }
-    missed.sort((a, b) => (links[a]!.key < links[b]!.key ? -1 : 1));
-    for (const i of missed) {
-      const { system, entity, key } = links[i]!;
-      const codes = [store.names.code(system), store.names.code(entity)] as const;
-      const row = getRow(select, ...codes, store.vault.rowKey(system, entity, key));
-      if (row === undefined) continue;
-      ids[i] = row[0] as number;
-      store.links.set(linkId(...codes, key), ids[i]!);
+    for (const wanted of missed.values()) {
+      const { system, entity } = links[wanted[0]!.at]!;
+      const codes = [names.code(system), names.code(entity)] as const;
+      for (const { at, record } of recordsOf(select, wanted, ...codes)) {
+        ids[at] = record;
+        store.links.set(linkId(...codes, links[at]!.key), record);
+      }
     }
     return ids;
   };
 }
 
 function openFindIdentities(store: Store): (keys: readonly IdentityKey[]) => RecordId[][] {
+  const { names, vault } = store;
   const select = rows(
     store,
-    `SELECT record FROM identities WHERE entity = ? AND alternative = ? AND value = ?
+    `SELECT wanted.key, record FROM json_each(?) AS wanted
+     CROSS JOIN identities ON entity = ? AND alternative = ? AND identities.value = wanted.value
      ORDER BY record`,
   );
   return (keys) => {
     const ids: RecordId[][] = keys.map(() => []);
-    const order = keys.map((_, i) => i);
-    order.sort((a, b) => (keys[a]!.value < keys[b]!.value ? -1 : 1));
-    for (const i of order) {
-      const { entity, alternative, value } = keys[i]!;
-      const code = store.names.known(entity);
-      if (code === undefined) continue;
-      const stored = store.vault.identity(entity, alternative, value);
-      ids[i] = allRows(select, code, alternative, stored).map((row) => row[0] as number);
+    const groups = new Map<string, Wanted[]>();
+    for (const [at, { entity, alternative, value }] of keys.entries()) {
+      if (names.known(entity) === undefined) continue;
+      const group = `${alternative}/${entity}`;
+      const one = { at, key: vault.identity(entity, alternative, value) };
+      const wanted = groups.get(group);
+      if (wanted === undefined) groups.set(group, [one]);
+      else wanted.push(one);
+    }
+    for (const wanted of groups.values()) {
+      const { entity, alternative } = keys[wanted[0]!.at]!;
+      const found = recordsOf(select, wanted, names.code(entity), alternative);
+      for (const { at, record } of found) ids[at]!.push(record);
     }
     return ids;
   };
@@ -171,7 +201,11 @@ function openFindIdentities(store: Store): (keys: readonly IdentityKey[]) => Rec
 function openFindRecords(
   store: Store,
 ): (ids: readonly (RecordId | undefined)[]) => Map<RecordId, RecordState> {
-  const select = rows(store, 'SELECT entity, data FROM records WHERE id = ?');
+  const select = rows(
+    store,
+    `SELECT records.id, entity, data FROM json_each(?) AS wanted
+     CROSS JOIN records ON records.id = wanted.value`,
+  );
   return (ids) => {
     const found = new Map<RecordId, RecordState>();
     const missed = new Set<RecordId>();
@@ -181,13 +215,13 @@ function openFindRecords(
       if (state === undefined) missed.add(id);
       else found.set(id, state);
     }
-    for (const id of [...missed].sort((a, b) => a - b)) {
-      const row = getRow(select, id);
-      if (row === undefined) continue;
-      const entity = store.names.name(row[0] as number);
-      const data = store.vault.open('record', entity, id, row[1] as string);
-      const state = decodeRecord(id, entity, data, store.names);
-      found.set(id, state);
+    if (missed.size === 0) return found;
+    const ordered = [...missed].sort((a, b) => a - b);
+    for (const [id, code, stored] of allRows(select, JSON.stringify(ordered))) {
+      const entity = store.names.name(code as number);
+      const data = store.vault.open('record', entity, id as number, stored as string);
+      const state = decodeRecord(id as number, entity, data, store.names);
+      found.set(state.id, state);
       store.records.set(state.id, state);
     }
     return found;

@@ -209,3 +209,38 @@ describe('a full disk', () => {
     expect(statSync(path).size).toBeGreaterThan(0);
   });
 });
+
+test('keys of all kinds are found as they were written', async () => {
+  const keys = [
+    '',
+    'a',
+    'a\u0000b',
+    'é"\\\n\u2028😀',
+    '12',
+    '12.0',
+    'null',
+    '["x",null]',
+    '\ud800',
+  ];
+  const path = fresh();
+  const ledger = await openSqliteLedger(path);
+  await ledger.commit({
+    records: keys.map((_, i) => record(i + 1)),
+    links: { add: keys.map((key, i) => ({ ...link(key), record: i + 1 })), remove: [] },
+    identities: {
+      add: keys.map((value, i) => {
+        return { entity: 'customer', alternative: 0, value, record: i + 1 };
+      }),
+      remove: [],
+    },
+  });
+  await ledger[Symbol.asyncDispose]();
+  // Opened anew, so that it is not the cache that knows them.
+  const found = await (await opened(path)).find({
+    links: [...keys, 'b'].toReversed().map((key) => link(key)),
+    identities: keys.map((value) => ({ entity: 'customer', alternative: 0, value })),
+  });
+  const ids = keys.map((_, i) => i + 1);
+  expect(found.links.map((one) => one?.id)).toEqual([undefined, ...ids.toReversed()]);
+  expect(found.identities.map((list) => list.map(({ id }) => id))).toEqual(ids.map((id) => [id]));
+});
