@@ -41,16 +41,18 @@ export async function verifyPart(
     const nothing = { checked: 0, next: null, leftOut: 0, differences: [], elsewhere: [] };
     return { ...nothing, held: true };
   }
-  const { rows, next } = await readPart(decisions, read, entity, lens, part);
-  const found = await compare({ decisions, entity, lens, rows, named: part.kind === 'keys' });
+  const { rows: all, next } = await readPart(decisions, read, entity, lens, part);
   // The rows pass has compared what is there: this one finds what is not.
-  const differences =
-    part.kind === 'records'
-      ? found.differences.filter(({ kind }) => kind === 'missing')
-      : found.differences;
+  const isForRecords = part.kind === 'records';
+  const gone = () => [...all].filter(([, row]) => !isThere(readRow(lens, row)));
+  const rows = isForRecords ? new Map(gone()) : all;
+  const found = await compare({ decisions, entity, lens, rows, named: part.kind === 'keys' });
   const { leftOut } = found;
+  const differences = isForRecords
+    ? found.differences.filter(({ kind }) => kind === 'missing')
+    : found.differences;
   const elsewhere = part.kind === 'keys' ? found.elsewhere : [];
-  return { checked: rows.size, next, leftOut, held: false, differences, elsewhere };
+  return { checked: all.size, next, leftOut, held: false, differences, elsewhere };
 }
 
 async function readPart(
@@ -106,22 +108,24 @@ async function compare(look: Look): Promise<Compared> {
       continue;
     }
     if (look.named && Object.keys(record?.outbox ?? {}).length > 0) leftOut += 1;
-    const as = stateOf(row, record);
-    const base = { system, key, record: record?.id ?? null, as, fields: [] };
-    const read = row === null ? null : lens.read(row, () => undefined);
-    const there = read?.kind === 'row' || read?.kind === 'invalid';
-    if (record === null && there) differences.push({ ...base, kind: 'extra' });
+    const add = (difference: Pick<Difference, 'kind'> & Partial<Difference>): void => {
+      const base = { system, key, record: record?.id ?? null, fields: [] };
+      differences.push({ ...base, as: stateOf(row, record), ...difference });
+    };
+    const read = readRow(lens, row);
+    const there = isThere(read);
+    if (record === null && there) add({ kind: 'extra' });
     if (record === null) continue;
-    if (!there) differences.push({ ...base, kind: 'missing' });
+    if (!there) add({ kind: 'missing' });
     if (read?.kind === 'row') {
       const fields = fieldsApart(look, record, read.values, parents);
-      if (fields.length > 0) differences.push({ ...base, kind: 'differs', fields });
+      if (fields.length > 0) add({ kind: 'differs', fields });
     }
     for (const other of entity.lenses.values()) {
       if (record.views[other.system] !== undefined || isOpen(decisions, record, other.system))
         continue;
       if (needOf(entity, other, record) === null) continue;
-      differences.push({ ...base, kind: 'absent', system: other.system, of: system });
+      add({ kind: 'absent', system: other.system, of: system });
     }
   }
   const elsewhere = found.links.flatMap((record) =>
@@ -132,9 +136,16 @@ async function compare(look: Look): Promise<Compared> {
   return { differences, leftOut, elsewhere };
 }
 
+const readRow = (lens: Lens, row: readonly Cell[] | null) =>
+  row === null ? null : lens.read(row, () => undefined);
+
+/** What `where` leaves out, or a soft delete, is no row. */
+const isThere = (read: ReturnType<typeof readRow>): boolean =>
+  read?.kind === 'row' || read?.kind === 'invalid';
+
 const salt = randomBytes(16);
 
-/** Tells states apart without telling what they hold. */
+/** Tells states apart without telling what they hold; only of differences, because it is dear. */
 function stateOf(row: readonly Cell[] | null, record: RecordState | null): string {
   const state = [row, record?.values, record?.views, record?.deleted];
   return createHmac('sha256', salt).update(JSON.stringify(state)).digest('base64url').slice(0, 12);
@@ -153,7 +164,7 @@ async function parentsOf({ decisions, entity, lens, rows }: Look): Promise<Map<s
   const { system } = lens;
   const links = new Map<string, { system: string; entity: string; key: string }>();
   for (const row of rows.values()) {
-    const read = row === null ? null : lens.read(row, () => undefined);
+    const read = readRow(lens, row);
     if (read?.kind !== 'row') continue;
     for (const [f, { ref }] of entity.fields.entries()) {
       const key = read.values[f];
