@@ -137,6 +137,7 @@ test('the support bundle has everything but secrets, keys and values', async () 
 api_token: ${secret}token
 `,
   );
+  await until(async () => (await it.cli('status')).code === 0, 'the token that the files now say');
   const file = join(await scratchFolder('bundle'), 'bundle.json');
   const { code, out, err } = await it.cli('support-bundle', '-o', file);
   expect(`${out}${err}`).toBe(`written to ${file}`);
