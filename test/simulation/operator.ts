@@ -78,8 +78,7 @@ export function perform(world: World, act: Act): boolean {
       system.forgotten = endOfLog(system);
       return true;
     case 'drift':
-      drift(world, system, entity, roll);
-      return true;
+      return drift(world, system, entity, roll);
     default:
       return change(world, system, act);
   }
@@ -108,16 +107,32 @@ async function decide(
 const loserOf = ({ incoming, standing, winner }: JournalEntry): string | undefined =>
   [incoming, standing].find(({ system }) => system !== winner)?.system;
 
-function drift(world: World, system: SimulatedSystem, entity: Act['entity'], roll: number): void {
+function drift(
+  world: World,
+  system: SimulatedSystem,
+  entity: Act['entity'],
+  roll: number,
+): boolean {
   const { table } = shapeOf(system.name, entity);
-  if (system.misfit(table, system.log.length) !== '') return;
+  if (system.misfit(table, system.log.length) !== '') return true;
+  if (!unlessBlocked(() => system.drift(table, 'a column is gone'))) return false;
   count(world, 'drift');
-  system.drift(table, 'a column is gone');
-  const mend = (): void => {
+  world.scheduler.timer(1000 + roll * 120_000, () => {
     system.drift(table, '');
     world.scheduler.changed();
-  };
-  world.scheduler.timer(1000 + roll * 120_000, mend);
+  });
+  return true;
+}
+
+/** False when somebody's lock is in the way. */
+function unlessBlocked(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if (error instanceof Blocked) return false;
+    throw error;
+  }
 }
 
 function change(world: World, system: SimulatedSystem, { kind, entity, roll }: Act): boolean {

@@ -86,7 +86,10 @@ export interface Session {
 export interface SimulatedSystem {
   readonly name: string;
   readonly log: readonly Commit[];
-  /** Writes into the log that a table fits its mapping no longer, or (empty) again. */
+  /**
+   * Writes into the log that a table fits its mapping no longer, or (empty) again. `Blocked` while
+   * somebody has written rows of it: no server alters a table under an open transaction.
+   */
   drift(table: string, detail: string): void;
   /** Why a table does not fit its mapping as of a commit of the log; empty: it does. */
   misfit(table: string, commit: number): string;
@@ -141,6 +144,9 @@ export function openSystem(parts: SystemParts): SimulatedSystem {
     forgotten: START,
     keyOf,
     drift(table, detail) {
+      for (const { changes } of open) {
+        if (changes.some((change) => change.table === table)) throw new Blocked();
+      }
       const commit = { ...emptyCommit(parts, store), drift: { table, detail } };
       store.log.push(commit);
       parts.scheduler.changed();
