@@ -1,4 +1,4 @@
-import type { Entity, Unit } from '../../src/contract/entity.ts';
+import type { Entity, Policy, Unit } from '../../src/contract/entity.ts';
 import type { JournalEntry, JournalSide } from '../../src/contract/ledger.ts';
 import { RECORD_UNIT } from '../../src/model/record.ts';
 import type { Value } from '../../src/model/value.ts';
@@ -54,14 +54,21 @@ function checkOpen(
   entry: JournalEntry,
   fail: Fail,
 ): void {
-  const { triggers, systems } = state.outcome.scenario.setup;
+  const { triggers } = state.outcome.scenario.setup;
   if (entry.state !== 'open') return;
   const chain = entry.kind === 'first_contact' ? entity.firstContact : unit.chain;
   const explained =
     (entry.policy === 'park' && chain.some(({ kind }) => kind === 'park')) ||
-    (entry.policy === 'undecided' && (undecidable(state, entry) || systems.length > 2)) ||
+    (entry.policy === 'undecided' && chain.every((one) => !decides(state, one, entry))) ||
     (entry.policy === 'flipping' && (triggers.includes('fight') || unit.name === 'tier'));
   if (!explained) fail('parked', told(entry));
+}
+
+/** Whether it has to choose: one that prefers a third system or goes by the clock may not. */
+function decides(state: State, policy: Policy, entry: JournalEntry): boolean {
+  const { incoming, standing } = entry;
+  if (policy.kind === 'prefer') return [incoming.system, standing.system].includes(policy.system);
+  return !undecidable(state, entry);
 }
 
 function checkPolicy(state: State, unit: Unit, entry: JournalEntry, fail: Fail): void {
@@ -127,11 +134,6 @@ function checkConcurrent(
   if (!pairs.some(([write]) => write?.system === entry.incoming.system)) {
     fail('spurious', `nobody in ${entry.incoming.system} wrote it: ${told(entry)}`);
   }
-  const repeated = names.some(
-    (name, i) =>
-      outcome.history.all(`${entity.name}.${name}`, entry.incoming.values?.[i] ?? null).length > 1,
-  );
-  if (repeated) return;
   const concurrent = pairs.some(([a, b]) => b !== null && (a === null || !descends(a, b)));
   const decided = state.journal.some(
     ({ id, record, unit: name, outcome: chosen }) =>

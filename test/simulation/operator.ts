@@ -1,6 +1,7 @@
 import type { JournalEntry, Parked } from '../../src/contract/ledger.ts';
 import type { Operator } from '../../src/contract/operator.ts';
 import { CarrickError } from '../../src/errors.ts';
+import { RECORD_UNIT } from '../../src/model/record.ts';
 import { createOperator } from '../../src/operate/operator.ts';
 import { endOfLog } from './connector.ts';
 import { shapeOf } from './installation.ts';
@@ -100,6 +101,7 @@ async function decide(
   const [record] = (await world.ledger.find({ records: [entry.record] })).records;
   if (record == null) return '';
   world.diary.disturbed.add(whoOf(record));
+  world.released ||= entry.unit === RECORD_UNIT;
   await resolve(entry.id, { take });
   return kind;
 }
