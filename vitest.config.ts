@@ -2,9 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    // Servers, daemons and workers share the machine: more workers only make each of them wait.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    // Limits only end what hangs: a busy machine is slow. Servers, daemons and workers share the machine: more workers only make each of them wait.
     maxWorkers: 2,
     projects: [
       {

@@ -189,7 +189,7 @@ async function commandLine(argv: string[], env: NodeJS.ProcessEnv) {
   return { code, out: out.join('\n'), err: err.join('\n') };
 }
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 150_000;
 
 /** Waits for what must come; errors on the way there (nothing answers yet) are no matter. */
 export async function until(holds: () => Promise<boolean>, what = ''): Promise<void> {
