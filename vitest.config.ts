@@ -2,9 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    // They end what hangs: a busy machine is only slow.
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    // Limits only end what hangs: a busy machine is slow. Servers, daemons and workers share the machine: more workers only make each of them wait.
+    // Servers, daemons and workers share the machine: more workers only make each of them wait.
     maxWorkers: 2,
     projects: [
       {
