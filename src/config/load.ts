@@ -62,7 +62,10 @@ export type Loaded =
 /** Reads carrick.yaml and the mapping files it names: all of it, or everything wrong with it. */
 export function loadConfig(path: string, env: Env, connectors: Connectors): Loaded {
   const text = readText(path);
-  if (text === null) return { ok: false, problems: [unreadable(path)], rest: [] };
+  if (text === null) {
+    const expected = 'a file that this user can read; `--config FILE` names another';
+    return { ok: false, problems: [{ ...unreadable(path), expected }], rest: [] };
+  }
   const { yaml, problems: mistakes } = parseYaml(path, text, { spelling: false, secret: true });
   if (mistakes.length > 0) return { ok: false, problems: mistakes, rest: [] };
 
