@@ -72,6 +72,21 @@ export function serversOfFile(): Omit<Servers, keyof AsyncDisposable> {
   };
 }
 
+/** A table of accounts in both systems, with rows in the CRM: `C1`, `Name 1`, 1.00 and so on. */
+export async function createAccounts(
+  { crm, erp }: Pick<Servers, 'crm' | 'erp'>,
+  table: string,
+  rows: number,
+): Promise<void> {
+  const columns = 'no varchar(20) unique not null, name varchar(60), credit decimal(12,2)';
+  await crm(
+    `create table ${table} (id bigint generated always as identity primary key, ${columns})`,
+  );
+  await erp(`create table ${table} (id bigint auto_increment primary key, ${columns})`);
+  await crm(`insert into ${table} (no, name, credit)
+    select 'C' || n, 'Name ' || n, n from generate_series(1, ${rows}) n`);
+}
+
 async function startServers(): Promise<Servers> {
   await using opened = new AsyncDisposableStack();
   const [crm, erp] = await Promise.all([startPostgres(), startMariadb()]);

@@ -1,6 +1,7 @@
 /** What nobody told Carrick is found by reading the tables again, while everything goes on. */
 import { expect, test } from 'vitest';
 import {
+  createAccounts,
   type Installation,
   openInstallation,
   type Servers,
@@ -31,14 +32,7 @@ flood: {share: 0.5, at_least: 5}
 `;
 
 async function install(table: string, rows: number): Promise<Installation> {
-  const { crm, erp } = servers;
-  const columns = 'no varchar(20) unique not null, name varchar(60), credit decimal(12,2)';
-  await crm(
-    `create table ${table} (id bigint generated always as identity primary key, ${columns})`,
-  );
-  await erp(`create table ${table} (id bigint auto_increment primary key, ${columns})`);
-  await crm(`insert into ${table} (no, name, credit)
-    select 'C' || n, 'Name ' || n, n from generate_series(1, ${rows}) n`);
+  await createAccounts(servers, table, rows);
   const it = await openInstallation(servers);
   await it.map(table, mapping(table));
   await it.setup();

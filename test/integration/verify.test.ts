@@ -1,7 +1,13 @@
 /** Differences that were made behind Carrick's back are found, and nothing else is. */
 import { expect, test } from 'vitest';
 import type { Verdict } from '../../src/observe/comparison.ts';
-import { type Installation, openInstallation, serversOfFile, until } from './installation.ts';
+import {
+  createAccounts,
+  type Installation,
+  openInstallation,
+  serversOfFile,
+  until,
+} from './installation.ts';
 
 const servers = serversOfFile();
 
@@ -21,14 +27,8 @@ first_contact: {prefer: crm}
 `;
 
 async function install(table: string, rows: number): Promise<Installation> {
-  const { crm, erp } = servers;
-  const columns = 'no varchar(20) unique not null, name varchar(60), credit decimal(12,2)';
-  await crm(
-    `create table ${table} (id bigint generated always as identity primary key, ${columns})`,
-  );
-  await erp(`create table ${table} (id bigint auto_increment primary key, ${columns})`);
-  await crm(`insert into ${table} (no, name, credit)
-    select 'C' || n, 'Name ' || n, n from generate_series(1, ${rows}) n`);
+  const { erp } = servers;
+  await createAccounts(servers, table, rows);
   const it = await openInstallation(servers);
   await it.map(table, mapping(table));
   await it.setup();
