@@ -1,5 +1,6 @@
 import type { TableSchema, TableSpec } from '../model/change.ts';
 import type { Applier } from './applier.ts';
+import type { Copier, CopyTable } from './copier.ts';
 import type { Source } from './source.ts';
 
 /** One kind of system. Stateless; each directory under `connectors/` exports one as `connector`. */
@@ -46,12 +47,16 @@ export interface System extends AsyncDisposable {
   setup(needs: Needs): Promise<string[]>;
   source(tables: readonly TableSpec[]): Promise<Source>;
   applier(): Promise<Applier>;
+  /** Absent: the system cannot be the target of a feed. */
+  copier?(feed: string): Promise<Copier>;
   /** The system's clock minus ours, µs, halved round trip; for the clock-skew check. */
   clockOffset(): Promise<number>;
 }
 
 export interface Needs {
   readonly tables: readonly (TableSpec & { readonly written: boolean })[];
+  /** What feeds write here: needs `carrick_feed`, the privileges, and a unique index on each key. */
+  readonly copies?: readonly CopyTable[];
 }
 
 /** `problem`: found wrong. `unknown`: could not be checked. `note`: fine, but worth knowing. */
