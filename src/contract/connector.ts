@@ -55,7 +55,7 @@ export interface System extends AsyncDisposable {
 
 export interface Needs {
   readonly tables: readonly (TableSpec & { readonly written: boolean })[];
-  /** What feeds write here: needs `carrick_feed`, the privileges, and a unique index on each key. */
+  /** What feeds write here: it needs `carrick_feed`, privileges, a unique index on each key. */
   readonly copies?: readonly CopyTable[];
 }
 
