@@ -59,11 +59,15 @@ export function openLanes(read: (lane: Lane) => Promise<void>, freed: () => void
         .catch((error: unknown) => {
           if (lane.state === 'reading') failure ??= { error };
         })
-        .finally(() => {
+        .then(() => {
           lane.underWay = false;
           if (lane.state !== 'void') return;
           free(lane);
           if (failure === null) freed();
+        })
+        // Nobody awaits this: unheard, it would end the daemon.
+        .catch((error: unknown) => {
+          failure ??= { error };
         });
     },
     reading: () => [...lanes.values()].filter(({ state }) => state === 'reading'),

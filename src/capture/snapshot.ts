@@ -45,7 +45,7 @@ export interface Snapshot {
   progressWith(chunks: readonly SnapshotChunk[], rows: readonly RowName[]): ProgressByTable;
   /** They were committed: go on behind them. */
   committed(chunks: readonly SnapshotChunk[]): void;
-  /** No further chunk is begun. */
+  /** No further chunk is begun, and no connection is opened. */
   end(): void;
   /** No table waits for its first load, those that are held set aside. */
   readonly loaded: boolean;
@@ -85,8 +85,13 @@ export interface SnapshotParts extends ReaderParts {
 export function openSnapshot(parts: SnapshotParts): Snapshot {
   const { tables, instance } = parts;
   const shown = openShown();
-  const reader = openReader(parts, shown);
   let ended = false;
+  // Who is still about to write a fence then must not connect anew: nobody would disconnect.
+  const applier: ReaderParts['applier'] = async () => {
+    if (ended) throw new Error('this reading of the tables was given up');
+    return parts.applier();
+  };
+  const reader = openReader({ ...parts, applier }, shown);
 
   const waiting = (waits: (progress: Progress) => boolean) => {
     const now = parts.progress();

@@ -2,9 +2,10 @@ import type { Entity } from '../contract/entity.ts';
 import type { JournalEntry, JournalSide, ParkedDelivery, ParkedHold } from '../contract/ledger.ts';
 import type { Choice } from '../contract/operator.ts';
 import { CarrickError, retry } from '../errors.ts';
-import { RECORD_UNIT, type RecordState } from '../model/record.ts';
+import { RECORD_UNIT, type RecordState, type SystemView } from '../model/record.ts';
 import { type Stamp, stampAfter } from '../model/stamp.ts';
 import type { Cell, Micros, Value } from '../model/value.ts';
+import { meaning } from '../reconcile/view.ts';
 import { eraseIfGone, putRecord, recordById, type Working } from '../reconcile/working.ts';
 
 /** The name under which a person's decisions are stamped. */
@@ -74,10 +75,19 @@ function sidesNow(
     // Where nothing is open it is the record that a loser is written over.
     if (state !== 'open') return { ...side, values: fields.map((f) => record.values[f] ?? null) };
     if (view === undefined) return side;
-    const values = fields.map((f, i) => view.values[f] ?? side.values?.[i] ?? null);
+    const values = fields.map((f, i) => heldBy(view, f, side.values?.[i]) ?? null);
     return { ...side, values };
   };
   return { incoming: now(incoming), standing: now(standing) };
+}
+
+/**
+ * What a system holds now, and where its row does not show the field, what it held. Not as it
+ * spells it: what it rounded stands for what we wrote, and who takes its side takes that.
+ */
+function heldBy(view: SystemView | undefined, f: number, written: Cell): Cell {
+  const now = view === undefined ? undefined : meaning(view, f);
+  return now === undefined ? written : now;
 }
 
 interface Chosen {
@@ -108,7 +118,7 @@ function chosenValues(
   }
   if (entry.unit === RECORD_UNIT && side?.values === null) return null;
   const held = (f: number, i: number): Cell =>
-    entry.state === 'open' ? (view?.values[f] ?? side?.values?.[i]) : side?.values?.[i];
+    entry.state === 'open' ? heldBy(view, f, side?.values?.[i]) : side?.values?.[i];
   return fields.flatMap((field, i) => {
     const value = held(field, i);
     return value === undefined ? [] : [{ field, value }];

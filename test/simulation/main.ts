@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { dump } from './dump.ts';
 import { MUTATIONS } from './mutations.ts';
@@ -20,16 +20,35 @@ interface Share {
   readonly step: number;
 }
 
-type News = { readonly failed: number; readonly why: string[] } | { readonly total: Figures };
+type News =
+  | { readonly failed: number; readonly why: string[] }
+  | { readonly played: number; readonly figures: Figures };
+
+/** So often a worker tells how far it is, in seeds. */
+const TELL_EVERY = 50;
+/** So often a long run says how far it is. */
+const PROGRESS_MS = 60_000;
 
 async function work({ from, to, step }: Share, tell: (news: News) => void): Promise<void> {
-  let total: Figures | null = null;
+  let figures: Figures | null = null;
+  let played = 0;
+  const report = (): void => {
+    if (figures !== null) tell({ played, figures });
+    [figures, played] = [null, 0];
+  };
   for (let seed = from; seed < to; seed += step) {
-    const { found, figures } = await trialOf(seed);
-    total = total === null ? figures : sum(total, figures);
-    if (found.length > 0) tell({ failed: seed, why: found.map(({ message }) => message) });
+    // Whatever becomes of one seed, the others are played.
+    const result = await trialOf(seed).catch((error: unknown) => ({ error }));
+    played += 1;
+    if ('error' in result) tell({ failed: seed, why: [inspect(result.error)] });
+    else {
+      figures = figures === null ? result.figures : sum(figures, result.figures);
+      const why = result.found.map(({ message }) => message);
+      if (why.length > 0) tell({ failed: seed, why });
+    }
+    if (played === TELL_EVERY) report();
   }
-  if (total !== null) tell({ total });
+  report();
 }
 
 function sum(a: Figures, b: Figures): Figures {
@@ -42,32 +61,53 @@ function sum(a: Figures, b: Figures): Figures {
   return total;
 }
 
-async function simulate(seeds: number, first: number): Promise<boolean> {
-  const cores = Math.min(availableParallelism(), seeds);
-  const failed: number[] = [];
-  let total: Figures | null = null;
+/** What has been played so far; told now and then, at the end, and when a person has enough. */
+function openTally(seeds: number, first: number) {
   const started = Date.now();
-  const hear = (news: News): void => {
-    if ('total' in news) total = total === null ? news.total : sum(total, news.total);
-    else {
-      failed.push(news.failed);
+  let played = 0;
+  let failed = 0;
+  let total: Figures | null = null;
+  return {
+    hear(news: News): void {
+      if ('played' in news) {
+        played += news.played;
+        total = total === null ? news.figures : sum(total, news.figures);
+        return;
+      }
+      failed += 1;
       process.stdout.write(`seed ${news.failed} fails\n  ${news.why.slice(0, 5).join('\n  ')}\n`);
       process.stdout.write(`  npm run simulate -- --show ${news.failed}\n`);
-    }
+    },
+    progress(): void {
+      const seconds = ((Date.now() - started) / 1000).toFixed(1);
+      const of = `${played} of ${seeds} seeds from ${first}`;
+      process.stdout.write(`${of} in ${seconds} s: ${failed} failed\n`);
+    },
+    figures: () => void process.stdout.write(`${JSON.stringify(total)}\n`),
+    hasPassed: () => failed === 0 && played === seeds,
   };
+}
+
+async function simulate(seeds: number, first: number): Promise<boolean> {
+  const cores = Math.min(availableParallelism(), seeds);
+  const tally = openTally(seeds, first);
+  const timer = setInterval(tally.progress, PROGRESS_MS);
+  const workers = Array.from({ length: cores }, (_, i) => {
+    const share: Share = { from: first + i, to: first + seeds, step: cores };
+    return new Worker(new URL(import.meta.url), { workerData: share }).on('message', tally.hear);
+  });
+  process.once('SIGINT', () => {
+    for (const worker of workers) void worker.terminate();
+  });
   await Promise.all(
-    Array.from({ length: cores }, (_, i) => {
-      const share: Share = { from: first + i, to: first + seeds, step: cores };
-      const worker = new Worker(new URL(import.meta.url), { workerData: share });
-      worker.on('message', hear);
-      return new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject));
-    }),
+    workers.map(
+      (worker) => new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject)),
+    ),
   );
-  const seconds = ((Date.now() - started) / 1000).toFixed(1);
-  const last = first + seeds - 1;
-  process.stdout.write(`seeds ${first} to ${last} in ${seconds} s: ${failed.length} failed\n`);
-  process.stdout.write(`${JSON.stringify(total)}\n`);
-  return failed.length === 0;
+  clearInterval(timer);
+  tally.progress();
+  tally.figures();
+  return tally.hasPassed();
 }
 
 async function show(seed: number, bug: string | undefined): Promise<boolean> {

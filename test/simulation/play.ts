@@ -22,8 +22,9 @@ export async function play(
 ): Promise<Outcome & { trace: readonly string[] }> {
   const random = seeded(scenario.seed, 'schedule');
   const scheduler = openScheduler(random, traced);
-  using _clock = takeOver(scheduler, random.fork('chance'));
-  const world = createWorld(scenario, random, scheduler, mutation ?? null);
+  using _clock = takeOver(scheduler, random.fork('chance'), () => world.ledgerLine);
+  const world: World = createWorld(scenario, random, scheduler, mutation ?? null);
+  using _rejections = watchRejections(world);
   for (const transaction of scenario.before) userTurn(world, transaction);
   for (const { log } of world.systems.values()) for (const commit of log) commit.visible = true;
   const early = new Set(world.history.writes);
@@ -35,13 +36,11 @@ export async function play(
     if (!(error instanceof Violation)) throw error;
     world.violations.push(error);
   }
-  scheduler.cut(world.ledgerLine, null);
-  for (const { line } of world.lines) scheduler.cut(line, null);
-  const { systems, entities, history, diary, figures, violations } = world;
+  endProcess(world);
+  await settled();
+  const { lost, systems, entities, ledger, history, diary, figures, violations } = world;
   figures.writes = diary.transactions;
-  const ledger = world.ledger.crash();
   const { trace } = scheduler;
-  const { lost } = world;
   return {
     lost,
     early,
@@ -55,6 +54,16 @@ export async function play(
     violations,
     trace,
   };
+}
+
+/** A promise that fails and that nobody awaits would end the daemon. */
+function watchRejections({ violations }: World): Disposable {
+  const note = (error: unknown): void => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    violations.push(new Violation('unhandled', text));
+  };
+  process.on('unhandledRejection', note);
+  return { [Symbol.dispose]: () => void process.off('unhandledRejection', note) };
 }
 
 /** Invariant 8: at rest a process remembers nothing of what it sent but its last batches. */

@@ -16,8 +16,8 @@ import {
   unreachable,
 } from './connector.ts';
 import { FOLLOWED, SHAPES } from './installation.ts';
-import { openLine, START as SIMULATION_START, settled } from './scheduler.ts';
-import { type Cells, type Place, type SimulatedSystem, START } from './system.ts';
+import { openLine, START as SIMULATION_START, settled, wake } from './scheduler.ts';
+import { type Cells, type Place, type RowChange, type SimulatedSystem, START } from './system.ts';
 
 import { Violation, type World } from './world.ts';
 
@@ -39,7 +39,13 @@ function slowLedger(world: World, ledger: MemoryLedger): Ledger {
     find: (query) => slow('ledger find', ledger.find(query)),
     ready: (...asked) => slow('ledger ready', ledger.ready(...asked)),
     sent: (...asked) => slow('ledger sent', ledger.sent(...asked)),
-    commit: (changes) => slow('ledger committed', ledger.commit(changes)),
+    commit(changes) {
+      const { positions } = ledger.head();
+      for (const { system } of changes.batches ?? []) {
+        world.plannedAt.set(system, positions[system]?.position ?? START);
+      }
+      return slow('ledger committed', ledger.commit(changes));
+    },
   };
 }
 
@@ -47,7 +53,8 @@ function slowLedger(world: World, ledger: MemoryLedger): Ledger {
 export async function boot(world: World): Promise<void> {
   const { entities, scenario, mutation } = world;
   world.stop = new AbortController();
-  world.ledgerLine = openLine('ledger');
+  const line = openLine('ledger');
+  world.ledgerLine = line;
   const { ledger } = world;
   const byName = new Map(entities.map((entity) => [entity.name, entity]));
   const { records } = await ledger.desk.counts();
@@ -84,7 +91,7 @@ export async function boot(world: World): Promise<void> {
         now: () => world.scheduler.now() / 1000,
         sleep: (seconds) => {
           const { promise, resolve } = Promise.withResolvers<void>();
-          world.scheduler.timer(seconds * 1000, resolve);
+          wake(world.scheduler, line, seconds * 1000, resolve);
           return promise;
         },
       },
@@ -159,6 +166,7 @@ function connection(world: World, name: string): Connection {
  * Invariant 3: what is overwritten was read before. Compare-and-set compares contents, and that is
  * the contract (`TableWrite`): a cell that was changed and changed back, or that a row made anew
  * under the same key holds again, is the content that was read, whoever wrote it. Nothing else is.
+ * What was read until the write was planned counts, even if more has been read since.
  */
 function watchWrite(
   world: World,
@@ -170,14 +178,16 @@ function watchWrite(
   checkFlood(world, system, table, op);
   const known = world.ledger.head().positions[system.name];
   const read = parsePosition(known?.position ?? START);
+  const planned = parsePosition(world.plannedAt.get(system.name) ?? START);
   const shape = SHAPES[system.name]?.find((one) => one.table === table);
   for (const [field, column] of Object.entries(shape?.columns ?? {})) {
     if (!FOLLOWED.has(field) || (op !== 'delete' && !columns.includes(column))) continue;
     const at = system.touched(table, key, column);
     if (at === null || at.commit < read.commit) continue;
     if (at.commit === read.commit && at.change < read.change) continue;
-    const shown = lastShown(system, table, key, read);
-    if (shown !== null && (shown[column] ?? null) === (now[column] ?? null)) continue;
+    const shown = shownBetween(system, table, key, planned, read);
+    if (shown.some((cells) => cells !== null && (cells[column] ?? null) === (now[column] ?? null)))
+      continue;
     const place = `${system.name} ${table} ${key} ${column}`;
     world.violations.push(new Violation('blind', `${place} was overwritten unread`));
   }
@@ -202,18 +212,30 @@ function checkFlood(world: World, { name }: SimulatedSystem, table: string, op: 
   violations.push(new Violation('flood', `${passed} deletes were passed on to ${name} ${table}`));
 }
 
-/** The row as the log shows it up to a position; null: not there, or gone. */
-function lastShown(system: SimulatedSystem, table: string, key: string, read: Place): Cells | null {
-  for (let commit = Math.min(read.commit, system.log.length - 1); commit >= 0; commit--) {
+/**
+ * The row as the log showed it at the position `from`, and as it did until `to`; null: not there,
+ * or gone.
+ */
+function* shownBetween(
+  system: SimulatedSystem,
+  table: string,
+  key: string,
+  from: Place,
+  to: Place,
+): Generator<Cells | null> {
+  for (let commit = Math.min(to.commit, system.log.length - 1); commit >= 0; commit--) {
     const changes = system.log[commit]?.changes ?? [];
-    const until = commit === read.commit ? read.change : changes.length;
-    for (const { table: of, before, after } of changes.slice(0, until).reverse()) {
+    const until = commit === to.commit ? to.change : changes.length;
+    for (let change = until - 1; change >= 0; change--) {
+      const { table: of, before, after } = changes[change] as RowChange;
       if (of !== table) continue;
-      if (after !== null && system.keyOf(table, after.cells) === key) return after.cells;
-      if (before !== null && system.keyOf(table, before.cells) === key) return null;
+      const isNow = after !== null && system.keyOf(table, after.cells) === key;
+      if (!isNow && (before === null || system.keyOf(table, before.cells) !== key)) continue;
+      yield isNow ? after.cells : null;
+      const isOlder = commit < from.commit || (commit === from.commit && change < from.change);
+      if (isOlder) return;
     }
   }
-  return null;
 }
 
 function reportTo(world: World): Report {

@@ -235,8 +235,11 @@ function cutLine(queue: Queue, line: Line, error: Error | null): void {
   if (error !== null) for (const reject of rejects) reject(error);
 }
 
-/** Puts the pipeline's own clock, timers and chance under the scheduler until disposed. */
-export function takeOver(scheduler: Scheduler, random: Random): Disposable {
+/**
+ * Puts the pipeline's own clock, timers and chance under the scheduler until disposed. A timer that
+ * is due when its process is dead wakes nobody.
+ */
+export function takeOver(scheduler: Scheduler, random: Random, process: () => Line): Disposable {
   const { setTimeout, clearTimeout } = globalThis;
   const [dateNow, mathRandom] = [Date.now, Math.random];
   const perfNow = performance.now;
@@ -244,7 +247,7 @@ export function takeOver(scheduler: Scheduler, random: Random): Disposable {
   let handle = 0;
   const set = (run: () => void, ms = 0): number => {
     handle += 1;
-    cancels.set(handle, scheduler.timer(ms, run));
+    cancels.set(handle, wake(scheduler, process(), ms, run));
     return handle;
   };
   Object.assign(globalThis, { setTimeout: set, clearTimeout: (id: number) => cancels.get(id)?.() });
@@ -260,6 +263,10 @@ export function takeOver(scheduler: Scheduler, random: Random): Disposable {
     },
   };
 }
+
+/** A timer of the process that holds the line. */
+export const wake = (scheduler: Scheduler, line: Line, ms: number, run: () => void): (() => void) =>
+  scheduler.timer(ms, () => line.open && run());
 
 /** Lets everything run that waits for nothing simulated. */
 export const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

@@ -3,6 +3,7 @@ import type { Ledger } from '../../src/contract/ledger.ts';
 import type { Decisions } from '../../src/decide/decisions.ts';
 import { retry } from '../../src/errors.ts';
 import { type MemoryLedger, openMemoryLedger } from '../../src/ledger/memory.ts';
+import type { Position } from '../../src/model/position.ts';
 import { type History, openHistory, type Write } from './history.ts';
 import { entitiesOf, tablesOf } from './installation.ts';
 import type { Mutation } from './mutations.ts';
@@ -68,6 +69,8 @@ export interface World {
   readonly violations: Violation[];
   readonly figures: Figures;
   readonly mutation: Mutation | null;
+  /** Where each system's log was read up to when its latest batch was planned. */
+  readonly plannedAt: Map<string, Position>;
   /** Deletes that were carried out, by system and table, while nobody had released any. */
   readonly passedOn: Map<string, number>;
   /** A person has released or undone something that was held. */
@@ -137,6 +140,7 @@ export function createWorld(
       ended: 0,
       events: {},
     },
+    plannedAt: new Map(),
     passedOn: new Map(),
     released: false,
     diskFull: false,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { JournalEntry } from '../../src/contract/ledger.ts';
 import { runPass } from '../../src/decide/pass.ts';
-import type { RecordState } from '../../src/model/record.ts';
+import type { RecordState, SystemView } from '../../src/model/record.ts';
 import { resolveAct } from '../../src/operate/acts.ts';
 import { nothingLoaded } from '../../src/reconcile/working.ts';
 import { entityOf } from '../support/entity.ts';
@@ -11,7 +11,7 @@ const entity = entityOf({
   systems: { crm: {}, erp: {} },
 });
 
-const view = (city: string) => ({
+const view = (city: string | null) => ({
   status: 'linked' as const,
   key: '1',
   values: ['A', city],
@@ -49,9 +49,9 @@ const record: RecordState = {
   flips: null,
 };
 
-function resolved(entry: JournalEntry, take: string) {
+function resolved(entry: JournalEntry, take: string, erp: SystemView = view('Wien')) {
   const loaded = nothingLoaded();
-  loaded.records.set(7, record);
+  loaded.records.set(7, { ...record, views: { ...record.views, erp } });
   const ground = {
     entities: new Map([[entity.name, entity]]),
     numbers: { record: 8, case: 5, seq: 1 },
@@ -72,6 +72,19 @@ test('a resolution keeps what the loser holds by now, not what it held at first'
   expect(after?.values[1]).toBe('Bremen');
   expect(entry?.standing.values).toEqual(['Wien']);
   expect(entry?.incoming.values).toEqual(['Bremen']);
+});
+
+test('who takes a side takes what its system means, however that is spelled', () => {
+  const rewritten = { ...view('WIEN'), represents: { 1: 'Wien' } };
+  const { record: after, entry } = resolved(open, 'erp', rewritten);
+  expect(after?.values[1]).toBe('Wien');
+  expect(entry?.standing.values).toEqual(['Wien']);
+});
+
+test('who takes a side that was emptied since takes it empty', () => {
+  const { record: after, entry } = resolved(open, 'erp', view(null));
+  expect(after?.values[1]).toBeNull();
+  expect(entry?.standing.values).toEqual([null]);
 });
 
 test('restoring the loser of a settled conflict keeps what it writes over', () => {
