@@ -61,8 +61,22 @@ export interface Sweep {
 
 const UNREAD: Progress = { after: null, ended: false, again: [], rows: 0 };
 
+/** JSON of a {@link Progress} by table name. */
+export type ProgressByTable = Readonly<Record<string, string>>;
+
 export const parseProgress = (text: string | undefined): Progress =>
   text === undefined ? UNREAD : (JSON.parse(text) as Progress);
+
+const parsed = new WeakMap<ProgressByTable, Map<string, Progress>>();
+
+/** The progress of one table; parsed once, because every batch asks of every table. */
+export function progressOf(tables: ProgressByTable, name: string): Progress {
+  const known = parsed.get(tables) ?? new Map<string, Progress>();
+  parsed.set(tables, known);
+  const progress = known.get(name) ?? parseProgress(tables[name]);
+  known.set(name, progress);
+  return progress;
+}
 
 export const isLoaded = ({ ended, again, sweep }: Progress): boolean =>
   ended && again.length === 0 && (sweep === undefined || sweep === null);

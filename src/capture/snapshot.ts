@@ -2,7 +2,15 @@ import type { Chunk } from '../contract/source.ts';
 import type { TableSpec, Transaction } from '../model/change.ts';
 import { type Cell, rowKey, type Value } from '../model/value.ts';
 import { fenceOf, type Lane, openLanes, passes, type Step } from './lane.ts';
-import { type Absent, isFirstLoad, isLoaded, type Progress, parseProgress } from './progress.ts';
+import {
+  type Absent,
+  isFirstLoad,
+  isLoaded,
+  type Progress,
+  type ProgressByTable,
+  parseProgress,
+  progressOf,
+} from './progress.ts';
 import { keyIn, openReader, type ReaderParts } from './reader.ts';
 import { openShown } from './shown.ts';
 
@@ -21,9 +29,6 @@ export interface SnapshotChunk {
   /** About how many rows the table has; null: the server cannot say. */
   readonly estimate: number | null;
 }
-
-/** JSON of a {@link Progress} by table name. */
-export type ProgressByTable = Readonly<Record<string, string>>;
 
 export interface RowName {
   readonly table: TableSpec;
@@ -97,7 +102,7 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
     const now = parts.progress();
     return tables
       .filter((table) => !parts.held(table))
-      .map((table) => ({ table, before: parseProgress(now[table.name]) }))
+      .map((table) => ({ table, before: progressOf(now, table.name) }))
       .filter(({ before }) => waits(before));
   };
 
@@ -144,7 +149,10 @@ export function openSnapshot(parts: SnapshotParts): Snapshot {
       return found;
     },
     progressWith(chunks, rows) {
-      const next: Record<string, string> = { ...parts.progress() };
+      const now = parts.progress();
+      // The same object tells the ledger that nothing is to be written.
+      if (chunks.length === 0 && rows.length === 0) return now;
+      const next: Record<string, string> = { ...now };
       for (const { table, onto } of chunks) {
         next[table.name] = JSON.stringify(onto(parseProgress(next[table.name])));
       }

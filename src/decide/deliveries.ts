@@ -27,7 +27,10 @@ export interface Steps {
   more(part: Batch): Promise<Batch | null>;
 }
 
-/** One target transaction, however many parts it has: the mark first, then part after part. */
+/**
+ * One target transaction, however many parts it has: the mark first, then part after part. They are
+ * sent while the ledger is synced, and committed behind it.
+ */
 export async function apply(
   applier: Applier,
   batch: Batch,
@@ -35,10 +38,13 @@ export async function apply(
 ): Promise<void> {
   const generated = new Map<string, RecordId>();
   await using transaction = await applier.begin(batch.number);
+  let frozen = batch.frozen;
   for (let part: Batch | null = batch; part !== null; part = await more(part)) {
     const outcomes = await applyPart(transaction, part, buried, generated);
     written({ outcomes, generated });
+    frozen = part.frozen;
   }
+  await frozen;
   await transaction.commit();
 }
 

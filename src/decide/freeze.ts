@@ -9,6 +9,8 @@ import { stoppedEntities } from './tables.ts';
 /** A batch that was frozen in the ledger: it may be sent, and after a crash it is known. */
 export interface Batch {
   readonly number: number;
+  /** Resolves when the freeze is on disk: before that the target must not commit (invariant 4). */
+  readonly frozen: Promise<void>;
   readonly deliveries: readonly Delivery[];
   /** Row keys in the target: of parents, and what the transaction inserts is added. */
   readonly keys: Map<RecordId, string>;
@@ -30,9 +32,9 @@ interface Rest {
 export type Prepared = Batch | 'progress' | null;
 
 /**
- * Takes what waits for `system`, plans it, and freezes the plan in the ledger before anything is
- * sent (invariant 4): the number in the mark then says exactly what was committed. `told` learns
- * what cannot be planned and waits for a person.
+ * Takes what waits for `system`, plans it, and freezes the plan in the ledger before the target can
+ * commit any of it (invariant 4): the number in the mark then says exactly what was committed.
+ * `told` learns what cannot be planned and waits for a person.
  */
 export async function prepare(
   decisions: Decisions,
@@ -40,7 +42,7 @@ export async function prepare(
   number: number,
   told: Told,
 ): Promise<Prepared> {
-  const prepared = await decisions.exclusively(async () => {
+  return decisions.exclusively(async () => {
     if (isPaused(decisions.ledger, 'system', system)) return null;
     const { entries, rest } = await take(decisions, system);
     if (entries.length === 0) return null;
@@ -48,8 +50,6 @@ export async function prepare(
     const batch = await freeze(decisions, system, entries, start, told);
     return batch.deliveries.length === 0 ? ('progress' as const) : batch;
   });
-  await decisions.ledger.synced();
-  return prepared;
 }
 
 type Told = (parked: readonly ParkedDelivery[]) => void;
@@ -68,19 +68,17 @@ export async function freezeMore(
   if (rest === null) return null;
   // A child whose parent was forgotten waits for the parent's echo.
   const keys = known.size > MAX_KEYS ? new Map<RecordId, string>() : known;
-  const next = await decisions.exclusively(async () => {
+  return decisions.exclusively(async () => {
     const taken = await takeMore(decisions, system, rest);
     return freeze(decisions, system, taken.entries, { number, keys, rest: taken.rest }, told);
   });
-  await decisions.ledger.synced();
-  return next;
 }
 
 async function freeze(
   decisions: Decisions,
   system: string,
   entries: readonly OutboxEntry[],
-  { number, keys, rest }: Omit<Batch, 'deliveries'>,
+  { number, keys, rest }: Omit<Batch, 'deliveries' | 'frozen'>,
   told: Told,
 ): Promise<Batch> {
   const { ledger, entities } = decisions;
@@ -116,10 +114,13 @@ async function freeze(
     },
     ...(frozen.length === 0 ? {} : { batches: [{ system, batch: number }] }),
   });
+  const synced = ledger.synced();
+  // Whoever commits builds on it; a batch that is given up is of no interest.
+  synced.catch(() => undefined);
   told(parked);
   decisions.numbers.case += parked.length;
   for (const { record, id } of parked) decisions.refusals.set(refusalText(system, record), id);
-  return { number, deliveries: planned.deliveries, keys, rest };
+  return { number, frozen: synced, deliveries: planned.deliveries, keys, rest };
 }
 
 type Taken = { readonly entries: readonly OutboxEntry[]; readonly rest: Rest | null };

@@ -1,5 +1,10 @@
-import { isFirstLoad, type Progress, parseProgress } from '../capture/progress.ts';
-import type { ProgressByTable, SnapshotChunk } from '../capture/snapshot.ts';
+import {
+  isFirstLoad,
+  type Progress,
+  type ProgressByTable,
+  parseProgress,
+} from '../capture/progress.ts';
+import type { SnapshotChunk } from '../capture/snapshot.ts';
 import type { Repair } from '../contract/patch.ts';
 import type { TableSpec } from '../model/change.ts';
 import { rowKey, type Value } from '../model/value.ts';

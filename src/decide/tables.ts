@@ -2,6 +2,7 @@ import {
   isFirstLoad,
   type Progress,
   parseProgress,
+  progressOf,
   resyncOf,
   type Where,
 } from '../capture/progress.ts';
@@ -89,7 +90,7 @@ export function stoppedEntities({ entities, ledger, drifted }: Decisions, system
     if (table === undefined) continue;
     const held = drifted.has(driftText(system, name));
     const stays = held || isPaused(ledger, 'entity', name);
-    if (stays || parseProgress(snapshots[table]).mends === true) stopped.push(name);
+    if (stays || progressOf(snapshots, table).mends === true) stopped.push(name);
   }
   return stopped;
 }

@@ -199,10 +199,10 @@ function rewriteParked({ db, names, vault }: Store): void {
 }
 
 function rewriteProgress({ db, names, vault }: Store): void {
-  const update = db.prepare('UPDATE sources SET snapshots = ? WHERE system = ?');
-  for (const row of db.prepare('SELECT system, snapshots FROM sources').all()) {
+  const update = db.prepare('UPDATE snapshots SET progress = ? WHERE system = ?');
+  for (const row of db.prepare('SELECT system, progress FROM snapshots').all()) {
     const system = names.name(Number(row.system));
-    const data = vault.open('progress', system, '', String(row.snapshots));
+    const data = vault.open('progress', system, '', String(row.progress));
     update.run(vault.seal('progress', system, '', data), Number(row.system));
   }
 }

@@ -7,10 +7,7 @@ import type {
   LinkKey,
   OutboxEntry,
   ParkedRow,
-  Pause,
-  SourceState,
 } from '../contract/ledger.ts';
-import type { Position } from '../model/position.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { decodeRecord, decodeSent } from './codec.ts';
 import { linkId, type Store } from './store.ts';
@@ -28,7 +25,7 @@ type Columns = SQLOutputValue[];
 export function openReader(store: Store): Reader {
   const find = openFind(store);
   const outbox = openOutbox(store);
-  return { head: openHead(store), find, ...outbox };
+  return { head: store.head.get, find, ...outbox };
 }
 
 /** A statement whose rows come as arrays, which are cheaper than objects. */
@@ -43,42 +40,6 @@ const getRow = (statement: StatementSync, ...values: (number | string)[]) =>
 
 const allRows = (statement: StatementSync, ...values: (number | string)[]) =>
   statement.all(...values) as unknown as Columns[];
-
-function openHead(store: Store): () => LedgerHead {
-  const sources = rows(store, 'SELECT system, position, open, snapshots FROM sources');
-  const batches = rows(store, 'SELECT system, batch FROM batches');
-  return () => {
-    const positions: Record<string, SourceState> = {};
-    for (const [system, position, open, snapshots] of allRows(sources)) {
-      positions[store.names.name(system as number)] = {
-        position: position as Position,
-        openTransaction: open as string | null,
-        snapshots: progressOf(store, system as number, snapshots as string),
-      };
-    }
-    const handedOut: Record<string, number> = {};
-    for (const [system, batch] of allRows(batches)) {
-      handedOut[store.names.name(system as number)] = batch as number;
-    }
-    return {
-      positions,
-      batches: handedOut,
-      nextRecord: store.tallies.get('next', 'record') || 1,
-      nextSeq: store.tallies.get('next', 'seq') || 1,
-      nextCase: store.tallies.get('next', 'case') || 1,
-      paused: Object.entries(store.tallies.all('paused')).map(([text, since]) => {
-        const [kind, name] = text.split(' ') as [Pause['kind'], string];
-        return { kind, name, since };
-      }),
-    };
-  };
-}
-
-function progressOf({ names, vault }: Store, system: number, stored: string) {
-  return JSON.parse(
-    vault.open('progress', names.name(system), '', stored),
-  ) as SourceState['snapshots'];
-}
 
 function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
   const parked = rows(

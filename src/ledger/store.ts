@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RecordState } from '../model/record.ts';
 import { type Cache, createCache } from './cache.ts';
+import { type Head, openHead } from './head.ts';
 import { openKeyring } from './keyring.ts';
 import { type Names, openNames } from './names.ts';
 import type { Privacy } from './privacy.ts';
@@ -17,6 +18,7 @@ export interface Store {
   readonly names: Names;
   readonly tallies: Tallies;
   readonly vault: Vault;
+  readonly head: Head;
   /** Decoded records as they are on disk. */
   readonly records: Cache<number, RecordState>;
   /** Record ids by {@link linkId}. */
@@ -28,11 +30,15 @@ export interface Store {
 }
 
 export function openStore(db: DatabaseSync, path: string, privacy: Privacy): Store {
+  const names = openNames(db);
+  const tallies = openTallies(db);
+  const vault = openVault(path, openKeyring(db, path, privacy.keys));
   return {
     db,
-    names: openNames(db),
-    tallies: openTallies(db),
-    vault: openVault(path, openKeyring(db, path, privacy.keys)),
+    names,
+    tallies,
+    vault,
+    head: openHead(db, { names, tallies, vault }),
     records: createCache(RECORD_CACHE_BYTES, weighRecord),
     links: createCache(LINK_CACHE_BYTES, (id) => 120 + id.length),
     unlinked: new Set(),
@@ -45,6 +51,7 @@ export function refresh(store: Store): void {
   store.names.reload();
   store.tallies.reload();
   store.vault.keyring.disk.reload();
+  store.head.forget();
   store.records.clear();
   store.links.clear();
   store.oldest.clear();

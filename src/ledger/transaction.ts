@@ -14,8 +14,9 @@ export function end({ db, names, tallies, vault }: Store): void {
 }
 
 /** Leaves nothing of the transaction behind, on disk or in memory. */
-export function undo({ db, tallies, records, links, oldest }: Store): void {
+export function undo({ db, tallies, head, records, links, oldest }: Store): void {
   tallies.rollback();
+  head.forget();
   records.clear();
   links.clear();
   oldest.clear();

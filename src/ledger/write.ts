@@ -50,38 +50,14 @@ function remember(store: Store, commit: LedgerCommit): void {
 
 type Apply = (commit: LedgerCommit) => void;
 
-function openHeadWrites({ db, names, tallies, vault }: Store): Apply {
-  const source = db.prepare(
-    'INSERT OR REPLACE INTO sources (system, position, open, snapshots) VALUES (?, ?, ?, ?)',
-  );
-  const batch = db.prepare(
-    `INSERT INTO batches (system, batch) VALUES (?, ?)
-     ON CONFLICT DO UPDATE SET batch = max(batch, excluded.batch)`,
-  );
+function openHeadWrites({ head, tallies }: Store): Apply {
   return (commit) => {
-    if (commit.source !== undefined) {
-      const { system, state } = commit.source;
-      source.run(
-        names.code(system),
-        state.position,
-        state.openTransaction,
-        vault.seal('progress', system, '', JSON.stringify(state.snapshots)),
-      );
-    }
     const pauses = commit.paused ?? { add: [], remove: [] };
     const since = ({ kind, name }: Pause, at: number) =>
       tallies.add('paused', `${kind} ${name}`, at - tallies.get('paused', `${kind} ${name}`));
     for (const pause of pauses.remove) since(pause, 0);
     for (const pause of pauses.add) since(pause, pause.since);
-    const highest = new Map<string, number>();
-    const handOut = (system: string, number: number) => {
-      if (number > (highest.get(system) ?? -1)) highest.set(system, number);
-    };
-    for (const entry of commit.batches ?? []) handOut(entry.system, entry.batch);
-    for (const entry of commit.outbox?.send ?? []) {
-      if (entry.batch !== null) handOut(entry.system, entry.batch);
-    }
-    for (const [system, number] of highest) batch.run(names.code(system), number);
+    head.put(commit);
   };
 }
 

@@ -5,7 +5,7 @@ import { openDecisions } from '../../src/decide/decisions.ts';
 import { apply } from '../../src/decide/deliveries.ts';
 import { openEchoOf } from '../../src/decide/echoes.ts';
 import { type Batch, freezeMore, prepare } from '../../src/decide/freeze.ts';
-import { openMemoryLedger } from '../../src/ledger/memory.ts';
+import { type MemoryDevice, openMemoryLedger } from '../../src/ledger/memory.ts';
 import { createRecord } from '../../src/reconcile/settle.ts';
 import { entityOf, patchOf } from '../support/entity.ts';
 
@@ -18,8 +18,8 @@ const entryOf = (seq: number, origin: string, transaction: string): OutboxEntry 
 });
 
 /** An outbox for the ERP, its entries in this order. */
-async function withOutbox(entries: readonly OutboxEntry[]) {
-  const ledger = openMemoryLedger();
+async function withOutbox(entries: readonly OutboxEntry[], device: Partial<MemoryDevice> = {}) {
+  const ledger = openMemoryLedger(device);
   const records = entries.map(({ seq }) => ({
     ...createRecord(seq, patchOf(entity, 'crm', { no: `N${seq}` }, 1000)),
     outbox: { erp: seq },
@@ -91,6 +91,26 @@ test('what another system did meanwhile does not cut it', async () => {
     ...['begin 1', 'write N1 N3', 'write N4 N6', 'write N7', 'commit'],
     ...['begin 2', 'write N2 N5', 'commit'],
   ]);
+});
+
+test('the target commits only what is on disk, of the last part too', async () => {
+  const { applier, told } = takingApplier();
+  const sync = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    told.push('synced');
+  };
+  const many = [1, 2, 3, 4].map((seq) => entryOf(seq, 'crm', 'large'));
+  const decisions = await withOutbox(many, { sync });
+  const batch = await prepare(decisions, 'erp', 1, () => undefined);
+  if (batch === null || batch === 'progress') throw new Error('there is a batch');
+  await apply(applier, batch, {
+    buried: new Map(),
+    written: () => undefined,
+    more: (part: Batch) => freezeMore(decisions, 'erp', part, () => undefined),
+  });
+  const writes = ['begin 1', 'write N1 N2 N3', 'write N4'];
+  expect(told.filter((one) => one !== 'synced')).toEqual([...writes, 'commit']);
+  expect(told.slice(-3)).toEqual(['synced', 'synced', 'commit']);
 });
 
 test('its echo is loaded part by part', async () => {

@@ -102,8 +102,14 @@ const VERSION_3 = `
   UPDATE tallies SET name = 'crm waiting' WHERE kind = 'parked';
 `;
 
+const VERSION_4 = `
+  ${VERSION_3}
+  DROP INDEX outbox_waits;
+  CREATE INDEX outbox_waits ON outbox (waits) WHERE waits IS NOT NULL;
+`;
+
 /** By version, from 1; the newest is made by opening an empty file. */
-const VERSIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
+const VERSIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const ADA = record(7, {
   values: ['C-1', 'Ada', null],
