@@ -2,25 +2,11 @@ import type { ClientConfig, Pool } from 'pg';
 import pg from 'pg';
 import type { Applier, ApplyTransaction } from '../../src/contract/applier.ts';
 import { halt } from '../../src/errors.ts';
-import { describeError } from './errors.ts';
 import { MARK } from './mark.ts';
-import { quotedTable, type Run, sessionConfig } from './session.ts';
-import { createWriter, type Writer } from './write.ts';
-
-/** A writer's lock, or a statement, that takes longer than this is a conflict to try again. */
-const TIMEOUTS = {
-  lock_timeout: '10s',
-  statement_timeout: '60s',
-  idle_in_transaction_session_timeout: '60s',
-};
-
-/** Past the server's own limits: then it is the network that is gone. */
-const ANSWER_TIMEOUT_MS = 90_000;
-
-/** Statements that one connection keeps prepared; others are planned each time. */
-const PREPARED = 200;
-
-const ISOLATION = { default_transaction_isolation: 'read\\ committed' };
+import { openSavepoint } from './savepoint.ts';
+import { quotedTable, type Run } from './session.ts';
+import { createTarget, type Target } from './target.ts';
+import { createWriter } from './write.ts';
 
 export interface ApplierOptions {
   readonly pool: Pool;
@@ -28,56 +14,10 @@ export interface ApplierOptions {
   readonly instance: string;
 }
 
-/**
- * One connection, opened when it is needed and again after any failure: what it had prepared or
- * held is then gone for certain.
- */
 export function createApplier({ pool, connection, instance }: ApplierOptions): Applier {
   const mark = quotedTable(MARK.name);
-  let client: pg.Client | null = null;
-  let prepared = new Map<string, string>();
-  let writer = createWriter(pool);
-
-  const drop = (): void => {
-    client?.connection.stream.destroy();
-    client = null;
-    prepared = new Map();
-    writer = createWriter(pool);
-  };
-
-  const connected = async (): Promise<pg.Client> => {
-    if (client !== null) return client;
-    const session = sessionConfig(connection, { ...TIMEOUTS, ...ISOLATION });
-    const opened = new pg.Client({ ...session, query_timeout: ANSWER_TIMEOUT_MS });
-    // The next statement reports it.
-    opened.on('error', () => {});
-    client = opened;
-    await opened.connect();
-    return opened;
-  };
-
-  const run: Run = async (text, values) => {
-    const open = await connected();
-    if (values === undefined) {
-      // Of several statements each has a result of its own.
-      const results = [await open.query({ text, rowMode: 'array' })].flat();
-      return results.flatMap(({ rows }) => rows ?? []);
-    }
-    if (!prepared.has(text) && prepared.size < PREPARED) prepared.set(text, `s${prepared.size}`);
-    const name = prepared.get(text);
-    const query = { text, values: [...values], rowMode: 'array' as const };
-    return (await open.query(name === undefined ? query : { ...query, name })).rows;
-  };
-
-  /** Invariant: after a failure nothing of this connection is used again. */
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      drop();
-      throw describeError('target', error);
-    }
-  };
+  const target = createTarget(pool, connection);
+  const { run, guarded } = target;
 
   /** `before` and `after` go along in one round trip. */
   const moveMark = async (
@@ -103,14 +43,11 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
           before: 'begin; set constraints all immediate; ',
           after: '; savepoint row',
         });
-        return openTransaction(run, guarded, drop, writer);
+        return openTransaction(target);
       }),
     fence: (batch, lane = 'watermark') => guarded(() => moveMark(lane, batch)),
     ping: () => guarded(async () => void (await run('select 1'))),
-    async [Symbol.asyncDispose]() {
-      await client?.end().catch(() => {});
-      client = null;
-    },
+    [Symbol.asyncDispose]: () => target.end(),
   };
 }
 
@@ -128,36 +65,15 @@ async function lockedMark(run: Run, mark: string, instance: string): Promise<num
   return Number(inserted?.[0] ?? 0);
 }
 
-function openTransaction(
-  run: Run,
-  guarded: <T>(work: () => Promise<T>) => Promise<T>,
-  drop: () => void,
-  writer: Writer,
-): ApplyTransaction {
-  let open = true;
-  const point = { isFresh: true };
-  /** A failure ends the transaction. */
-  const whileOpen = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (!open) throw new Error('the transaction is over');
-    try {
-      return await guarded(work);
-    } catch (error) {
-      open = false;
-      throw error;
-    }
-  };
+function openTransaction(target: Target): ApplyTransaction {
+  const transaction = target.transaction();
+  const writer = createWriter(target);
+  const point = openSavepoint(target.run);
   return {
-    write: (rows) => whileOpen(() => writer.write(run, point, rows)),
-    inTheWay: (insert, columns) => whileOpen(() => writer.inTheWay(run, insert, columns)),
-    async commit() {
-      await whileOpen(() => run('commit'));
-      open = false;
-    },
-    async [Symbol.asyncDispose]() {
-      if (!open) return;
-      open = false;
-      await run('rollback').catch(drop);
-    },
+    write: (rows) => transaction.during(() => writer.write(point, rows)),
+    inTheWay: (insert, columns) => transaction.during(() => writer.inTheWay(insert, columns)),
+    commit: () => transaction.last(() => target.run('commit')),
+    [Symbol.asyncDispose]: () => transaction[Symbol.asyncDispose](),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   parseOptions,
   roleOf,
 } from './config.ts';
+import { createCopier } from './copier.ts';
 import { describeTables } from './describe.ts';
 import { preflight } from './preflight.ts';
 import { openPool, queryRows } from './session.ts';
@@ -39,6 +40,7 @@ function connect(options: PostgresOptions, { instance, scratch }: ConnectorConte
     setup: (needs) => setup(pool, name, needs),
     source: async (tables) => createSource({ pool, connection, name, tables, scratch: room }),
     applier: async () => createApplier({ pool, connection, instance }),
+    copier: async (feed) => createCopier({ pool, connection, instance, feed }),
     async clockOffset() {
       const before = now();
       const rows = await queryRows<{ at: string }>(

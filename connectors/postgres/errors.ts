@@ -66,7 +66,17 @@ const RULES: readonly Rule[] = [
 ];
 
 /** SQLSTATE classes that concern one row: data, constraints, views' checks, triggers, routines. */
-const ROW_CLASSES: ReadonlySet<string> = new Set(['22', '23', '27', '44', '09', 'P0', '38', '39']);
+const ROW_CLASSES: ReadonlySet<string> = new Set([
+  '21',
+  '22',
+  '23',
+  '27',
+  '44',
+  '09',
+  'P0',
+  '38',
+  '39',
+]);
 
 /**
  * A failure as the pipeline wants it. The original never becomes the cause: the server's detail

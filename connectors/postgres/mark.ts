@@ -8,3 +8,6 @@ export const MARK: TableSpec = {
   key: ['instance', 'lane'],
   columns: ['instance', 'lane', 'batch'],
 };
+
+/** One row for each feed of each instance: how far it is. Not in a publication. */
+export const FEED_TABLE = `${MARK_SCHEMA}.carrick_feed`;

@@ -1,8 +1,10 @@
 import type { Pool } from 'pg';
 import type { Finding, Needs } from '../../src/contract/connector.ts';
+import type { CopyTable } from '../../src/contract/copier.ts';
 import { describeTables, type PostgresTable } from './describe.ts';
 import { ORDER_FIX, orderFault } from './key-order.ts';
-import { queryRows, quotedTable } from './session.ts';
+import { queryRows, quote, quotedTable } from './session.ts';
+import { copyRights } from './setup.ts';
 
 type NeededTable = Needs['tables'][number];
 
@@ -38,49 +40,100 @@ interface TableRow {
 /** What is wrong with one table of the mapping. */
 export async function checkTable(pool: Pool, name: string, table: NeededTable): Promise<Finding[]> {
   const [described] = await describeTables(pool, [table.name]);
-  if (described === undefined) {
-    const message = `there is no table ${table.name}`;
-    return [problem('postgres.table', message, 'Correct `table` in the mapping.')];
-  }
+  if (described === undefined) return [missingTable(table.name)];
   const rights = table.written ? ['select', 'insert', 'update', 'delete'] : ['select'];
-  const asked = [quotedTable(table.name), rights, name];
-  const [row] = await queryRows<TableRow>(pool, TABLE_SQL, asked);
-  const lacking = JSON.parse(row?.lacking ?? '[]') as string[];
-  const missing = lacking.map((right) =>
-    problem(
-      'postgres.grants',
-      `no right to ${right} on ${table.name}`,
-      'Run what `carrick setup --print` prints as a superuser.',
-    ),
-  );
+  const row = await tableRow(pool, table.name, rights, name);
   const published = JSON.parse(row?.published ?? '[]') as string[];
   const fault = await orderFault(pool, table, described.columns);
   const order = fault === null ? [] : [problem('postgres.key', fault, ORDER_FIX)];
-  const columns = checkColumns(table, described, published);
-  return [...columns, ...order, ...checkIdentity(table, row), ...missing];
+  const columns = [...checkColumns(table, described), ...computed(table, described, published)];
+  return [...columns, ...order, ...checkIdentity(table, row), ...lackingRights(table.name, row)];
+}
+
+/** What keeps a feed from writing a table. */
+export async function checkCopyTable(pool: Pool, table: CopyTable): Promise<Finding[]> {
+  const [described] = await describeTables(pool, [table.name]);
+  if (described === undefined) return [missingTable(table.name)];
+  const row = await tableRow(pool, table.name, copyRights(table), '');
+  const columns = checkColumns(table, described);
+  const key = columns.length === 0 ? await checkCopyKey(pool, table) : [];
+  return [...columns, ...key, ...lackingRights(table.name, row)];
+}
+
+/** `on conflict` takes no index that is deferrable, partial, or on expressions. */
+const ARBITER_SQL = `
+  select from pg_index i
+  where i.indrelid = $1::regclass and i.indisunique and i.indisvalid and i.indimmediate
+    and i.indpred is null and i.indexprs is null
+    and (select array_agg(a.attname::text order by a.attname::text) from pg_attribute a
+      where a.attrelid = i.indrelid
+        and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])
+    ) = array(select unnest($2::text[]) order by 1)`;
+
+async function checkCopyKey(pool: Pool, { name, key }: CopyTable): Promise<Finding[]> {
+  const found = await queryRows(pool, ARBITER_SQL, [quotedTable(name), key]);
+  if (found.length > 0) return [];
+  const columns = key.map(quote).join(', ');
+  return [
+    problem(
+      'postgres.key',
+      `no unique index of ${name} has exactly the columns ${key.join(', ')}`,
+      `Run \`create unique index concurrently on ${quotedTable(name)} (${columns})\`.`,
+    ),
+  ];
+}
+
+function missingTable(name: string): Finding {
+  return problem('postgres.table', `there is no table ${name}`, 'Correct `table` in the mapping.');
+}
+
+async function tableRow(
+  pool: Pool,
+  name: string,
+  rights: readonly string[],
+  publication: string,
+): Promise<TableRow | undefined> {
+  const asked = [quotedTable(name), rights, publication];
+  return (await queryRows<TableRow>(pool, TABLE_SQL, asked))[0];
+}
+
+function lackingRights(name: string, row: TableRow | undefined): Finding[] {
+  const lacking = JSON.parse(row?.lacking ?? '[]') as string[];
+  return lacking.map((right) =>
+    problem(
+      'postgres.grants',
+      `no right to ${right} on ${name}`,
+      'Run what `carrick setup --print` prints as a superuser.',
+    ),
+  );
 }
 
 function checkColumns(
+  table: { readonly name: string; readonly columns: readonly string[] },
+  { columns }: PostgresTable,
+): Finding[] {
+  return table.columns
+    .filter((name) => !columns.some((column) => column.name === name))
+    .map((name) => {
+      const message = `table ${table.name} has no column ${name}`;
+      return problem('postgres.columns', message, 'Correct the column in the mapping.');
+    });
+}
+
+function computed(
   table: NeededTable,
   { columns }: PostgresTable,
   published: readonly string[],
 ): Finding[] {
-  return table.columns.flatMap((name): Finding[] => {
-    const column = columns.find((candidate) => candidate.name === name);
-    if (column === undefined) {
-      const message = `table ${table.name} has no column ${name}`;
-      return [problem('postgres.columns', message, 'Correct the column in the mapping.')];
-    }
-    if (!column.generated || published.includes(name)) return [];
-    return [
-      {
-        outcome: 'note',
-        check: 'postgres.generated',
-        message: `${table.name}.${name} is computed: the log does not carry it`,
-        fix: 'Map the columns that it is computed from.',
-      },
-    ];
-  });
+  return table.columns
+    .filter((name) => columns.some((column) => column.name === name && column.generated))
+    .filter((name) => !published.includes(name))
+    .map((name) => ({
+      outcome: 'note',
+      check: 'postgres.generated',
+      message: `${table.name}.${name} is computed: the log does not carry it`,
+      fix: 'Map the columns that it is computed from.',
+    }));
 }
 
 function checkIdentity(table: NeededTable, row: TableRow | undefined): Finding[] {

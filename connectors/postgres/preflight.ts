@@ -1,10 +1,10 @@
 import type { Pool } from 'pg';
 import type { Finding, Needs } from '../../src/contract/connector.ts';
 import { describeError } from './errors.ts';
-import { MARK, MARK_SCHEMA } from './mark.ts';
-import { checkTable } from './preflight-table.ts';
-import { queryRows } from './session.ts';
-import { isPublished } from './setup.ts';
+import { FEED_TABLE, MARK, MARK_SCHEMA } from './mark.ts';
+import { checkCopyTable, checkTable } from './preflight-table.ts';
+import { queryRows, tableName } from './session.ts';
+import { isPublished, readsLog } from './setup.ts';
 
 type Row = Readonly<Record<string, string | null>>;
 
@@ -21,15 +21,16 @@ const SETUP_FIX = 'Run `carrick setup`.';
 /** The beat of the log's reader is four seconds. */
 const LEAST_TIMEOUT_MS = 10_000;
 
-const SERVER_CHECKS: readonly Check[] = [
-  {
-    check: 'postgres.version',
-    sql: `select current_setting('server_version_num')::int / 10000 as major`,
-    judge: ({ major }) => {
-      if (Number(major) < 14) return problem(`PostgreSQL ${major} is too old`, 'Upgrade to 14–18.');
-      return Number(major) <= 18 ? null : note(`PostgreSQL ${major} is not tested`, 'None needed.');
-    },
+const VERSION_CHECK: Check = {
+  check: 'postgres.version',
+  sql: `select current_setting('server_version_num')::int / 10000 as major`,
+  judge: ({ major }) => {
+    if (Number(major) < 14) return problem(`PostgreSQL ${major} is too old`, 'Upgrade to 14–18.');
+    return Number(major) <= 18 ? null : note(`PostgreSQL ${major} is not tested`, 'None needed.');
   },
+};
+
+const LOG_CHECKS: readonly Check[] = [
   {
     check: 'postgres.wal_level',
     sql: `select current_setting('wal_level') as level`,
@@ -82,7 +83,7 @@ const SERVER_CHECKS: readonly Check[] = [
   },
 ];
 
-/** What `setup` makes, and room for it. */
+/** What `setup` makes to read the log, and room for it. */
 function setupChecks(name: string, needs: Needs): Check[] {
   const tables = [MARK.name, ...needs.tables.map((table) => table.name)];
   return [
@@ -98,15 +99,7 @@ function setupChecks(name: string, needs: Needs): Check[] {
           current_setting('max_wal_senders') as sender_limit`,
       judge: (row) => judgeSlot(name, row),
     },
-    {
-      check: 'postgres.grants',
-      sql: `select p.right from unnest(array['select', 'insert', 'update']) p("right"), pg_class c
-        where c.oid = (select oid from pg_class where relname = 'carrick_mark'
-          and relnamespace = (select oid from pg_namespace where nspname = '${MARK_SCHEMA}'))
-          and not has_table_privilege(c.oid, p.right)`,
-      judge: ({ right }) =>
-        problem(`no right to ${right} on ${MARK.name}`, 'Run what `carrick setup --print` prints.'),
-    },
+    ownRights(MARK.name),
     ...tables.map((table) => ({
       check: 'postgres.publication',
       sql: `select ${isPublished(name, table)} as published`,
@@ -124,6 +117,41 @@ function setupChecks(name: string, needs: Needs): Check[] {
           'Publish the table without WHERE; the mapping has its own.',
         ),
     },
+  ];
+}
+
+function ownRights(table: string): Check {
+  const name = tableName(table).table;
+  return {
+    check: 'postgres.grants',
+    sql: `select p.right from unnest(array['select', 'insert', 'update']) p("right"), pg_class c
+      where c.oid = (select oid from pg_class where relname = '${name}'
+        and relnamespace = (select oid from pg_namespace where nspname = '${MARK_SCHEMA}'))
+        and not has_table_privilege(c.oid, p.right)`,
+    judge: ({ right }) =>
+      problem(`no right to ${right} on ${table}`, 'Run what `carrick setup --print` prints.'),
+  };
+}
+
+function feedChecks(): Check[] {
+  const { schema, table } = tableName(FEED_TABLE);
+  return [
+    {
+      check: 'postgres.feed',
+      sql: `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = '${schema}' and c.relname = '${table}') as made`,
+      judge: ({ made }) =>
+        made === 't' ? null : problem(`there is no table ${FEED_TABLE}`, SETUP_FIX),
+    },
+    ownRights(FEED_TABLE),
+  ];
+}
+
+function checksFor(name: string, needs: Needs): Check[] {
+  return [
+    VERSION_CHECK,
+    ...(readsLog(needs) ? [...LOG_CHECKS, ...setupChecks(name, needs)] : []),
+    ...((needs.copies ?? []).length > 0 ? feedChecks() : []),
   ];
 }
 
@@ -159,7 +187,7 @@ export async function preflight(pool: Pool, name: string, needs: Needs): Promise
     return [{ outcome, check: 'postgres.connection', message, fix }];
   }
   const findings: Finding[] = [];
-  for (const { check, sql, judge } of [...SERVER_CHECKS, ...setupChecks(name, needs)]) {
+  for (const { check, sql, judge } of checksFor(name, needs)) {
     findings.push(
       ...(await checked(check, async () => {
         const rows = await queryRows<Row>(pool, sql);
@@ -169,6 +197,9 @@ export async function preflight(pool: Pool, name: string, needs: Needs): Promise
   }
   for (const table of needs.tables) {
     findings.push(...(await checked('postgres.table', () => checkTable(pool, name, table))));
+  }
+  for (const table of needs.copies ?? []) {
+    findings.push(...(await checked('postgres.table', () => checkCopyTable(pool, table))));
   }
   return findings;
 }

@@ -1,9 +1,10 @@
 import type { Pool, PoolClient } from 'pg';
 import pg from 'pg';
 import type { Needs } from '../../src/contract/connector.ts';
+import type { CopyTable } from '../../src/contract/copier.ts';
 import { halt } from '../../src/errors.ts';
 import { describeError, sqlState } from './errors.ts';
-import { MARK, MARK_SCHEMA } from './mark.ts';
+import { FEED_TABLE, MARK, MARK_SCHEMA } from './mark.ts';
 import { quote, quotedTable, tableName } from './session.ts';
 
 /** One thing that has to be there, in the order in which they are made. */
@@ -15,31 +16,56 @@ interface Step {
   readonly sql: string;
 }
 
-/**
- * The publication before the slot: decoding looks publications up as they were at the place in
- * the log that it has reached, so a slot must not begin before its publication.
- */
-function steps(name: string, needs: Needs): Step[] {
-  const mark = quotedTable(MARK.name);
-  const publication = quote(name);
-  const tables = [...needs.tables.map((table) => table.name), MARK.name];
-  const published = tables.map(quotedTable).join(', ');
+/** A system that only takes copies has no log of ours: its slot would have no reader. */
+export const readsLog = ({ tables, copies = [] }: Needs): boolean =>
+  tables.length > 0 || copies.length === 0;
+
+const takesCopies = ({ copies = [] }: Needs): boolean => copies.length > 0;
+
+function tableSteps(needs: Needs): Step[] {
   return [
     {
       title: `created schema ${MARK_SCHEMA}`,
       done: `exists (select from pg_namespace where nspname = '${MARK_SCHEMA}')`,
       sql: `create schema ${MARK_SCHEMA}`,
     },
-    {
-      title: `created table ${MARK.name}`,
-      done: `to_regclass('${mark}') is not null`,
-      sql: `create table ${mark} (
-  instance text,
+    ownTable(
+      MARK.name,
+      `instance text,
   lane text,
   batch bigint not null,
-  primary key (instance, lane)
+  primary key (instance, lane)`,
+    ),
+    ...(takesCopies(needs) ? [ownTable(FEED_TABLE, FEED_COLUMNS)] : []),
+  ];
+}
+
+/** Without a position: the feed has never committed. */
+const FEED_COLUMNS = `instance text,
+  feed text,
+  position text,
+  progress text,
+  primary key (instance, feed)`;
+
+function ownTable(name: string, columns: string): Step {
+  return {
+    title: `created table ${name}`,
+    done: `to_regclass('${quotedTable(name)}') is not null`,
+    sql: `create table ${quotedTable(name)} (
+  ${columns}
 )`,
-    },
+  };
+}
+
+/**
+ * The publication before the slot: decoding looks publications up as they were at the place in
+ * the log that it has reached, so a slot must not begin before its publication.
+ */
+function logSteps(name: string, needs: Needs): Step[] {
+  const publication = quote(name);
+  const tables = [...needs.tables.map((table) => table.name), MARK.name];
+  const published = tables.map(quotedTable).join(', ');
+  return [
     {
       title: `created publication ${name}`,
       done: `exists (select from pg_publication where pubname = '${name}')`,
@@ -89,6 +115,11 @@ export function isPublished(publication: string, tableText: string): string {
     and schemaname = ${pg.escapeLiteral(schema)} and tablename = ${pg.escapeLiteral(table)})`;
 }
 
+const steps = (name: string, needs: Needs): Step[] => [
+  ...tableSteps(needs),
+  ...(readsLog(needs) ? logSteps(name, needs) : []),
+];
+
 /** Creates what is missing and says what it did. Rights are granted by {@link setupScript}. */
 export async function setup(pool: Pool, name: string, needs: Needs): Promise<string[]> {
   const did: string[] = [];
@@ -116,8 +147,12 @@ export async function setup(pool: Pool, name: string, needs: Needs): Promise<str
 
 /** What a superuser runs once; every statement may be run again. */
 export function setupScript(name: string, role: string, needs: Needs): string[] {
-  const [schema, mark, ...rest] = steps(name, needs).map(guarded);
-  return [...roleStatements(role), schema!, mark!, ...grants(role, needs), ...rest];
+  return [
+    ...roleStatements(role, readsLog(needs)),
+    ...tableSteps(needs).map(guarded),
+    ...grants(role, needs),
+    ...(readsLog(needs) ? logSteps(name, needs).map(guarded) : []),
+  ];
 }
 
 function guarded({ done, sql }: Step): string {
@@ -128,28 +163,39 @@ end if;
 end $$`;
 }
 
-function roleStatements(role: string): string[] {
+function roleStatements(role: string, replicates: boolean): string[] {
   const exists = `exists (select from pg_roles where rolname = ${pg.escapeLiteral(role)})`;
+  const may = replicates ? 'login replication' : 'login';
+  const comment = replicates ? 'Needs wal_level = logical. Give' : 'Give';
   return [
-    `-- Needs wal_level = logical. Give the role a password: \\password ${role}
-${guarded({ title: '', done: exists, sql: `create role ${quote(role)} login replication` })}`,
-    `alter role ${quote(role)} login replication`,
+    `-- ${comment} the role a password: \\password ${role}
+${guarded({ title: '', done: exists, sql: `create role ${quote(role)} ${may}` })}`,
+    `alter role ${quote(role)} ${may}`,
   ];
 }
 
 /** The least that Carrick needs: reading the tables, writing those that a mapping writes to. */
 function grants(role: string, needs: Needs): string[] {
   const to = `to ${quote(role)}`;
-  const written = needs.tables.filter((table) => table.written);
-  const schemas = new Set([MARK_SCHEMA, ...needs.tables.map(({ name }) => tableName(name).schema)]);
+  const { tables, copies = [] } = needs;
+  const written = tables.filter((table) => table.written);
+  const schemas = [...tables, ...copies].map(({ name }) => tableName(name).schema);
+  const own = takesCopies(needs) ? [MARK.name, FEED_TABLE] : [MARK.name];
+  const filled = [...written, ...copies].map(({ name }) => name);
   return [
-    `grant usage on schema ${[...schemas].map(quote).join(', ')} ${to}`,
-    `grant select, insert, update on ${quotedTable(MARK.name)} ${to}`,
-    ...needs.tables.map(({ name }) => `grant select on ${quotedTable(name)} ${to}`),
+    `grant usage on schema ${[...new Set([MARK_SCHEMA, ...schemas])].map(quote).join(', ')} ${to}`,
+    ...own.map((name) => `grant select, insert, update on ${quotedTable(name)} ${to}`),
+    ...tables.map(({ name }) => `grant select on ${quotedTable(name)} ${to}`),
     ...written.map(({ name }) => `grant insert, update, delete on ${quotedTable(name)} ${to}`),
-    ...written.map(({ name }) => sequenceGrant(role, name)),
+    ...copies.map(
+      (table) => `grant ${copyRights(table).join(', ')} on ${quotedTable(table.name)} ${to}`,
+    ),
+    ...[...new Set(filled)].map((name) => sequenceGrant(role, name)),
   ];
 }
+
+export const copyRights = ({ removes }: CopyTable): string[] =>
+  removes ? ['select', 'insert', 'update', 'delete'] : ['select', 'insert', 'update'];
 
 /** Sequences that fill the table's columns: serial columns need them, identity columns do not. */
 function sequenceGrant(role: string, table: string): string {

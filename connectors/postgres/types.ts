@@ -99,15 +99,23 @@ export function codecOf(type: TypeRow): Codec {
 
 /** A canonical value in a spelling that the type's input function accepts. */
 export function encode(kind: ColumnKind, value: Value): Value {
-  if (value === null) return null;
-  if (kind === 'bytes') return `\\x${value}`;
-  if (kind === 'set' && value.startsWith('["')) {
-    const elements = (JSON.parse(value) as string[]).map(
-      (element) => `"${element.replace(/["\\]/g, '\\$&')}"`,
-    );
-    return `{${elements.join()}}`;
-  }
-  return kind === 'set' && value === '[]' ? '{}' : value;
+  const encoder = encoderOf(kind);
+  return value === null || encoder === null ? value : encoder(value);
+}
+
+/** Null: the canonical spelling is accepted as it is. */
+export function encoderOf(kind: ColumnKind): ((text: string) => string) | null {
+  if (kind === 'bytes') return (hex) => `\\x${hex}`;
+  return kind === 'set' ? arrayLiteral : null;
+}
+
+function arrayLiteral(text: string): string {
+  if (text === '[]') return '{}';
+  if (!text.startsWith('["')) return text;
+  const elements = (JSON.parse(text) as string[]).map(
+    (element) => `"${element.replace(/["\\]/g, '\\$&')}"`,
+  );
+  return `{${elements.join()}}`;
 }
 
 function withoutPadding(text: string): string {

@@ -1,18 +1,13 @@
-import type { Pool } from 'pg';
 import type { Outcome, RowWrite, TableWrite } from '../../src/contract/applier.ts';
-import { halt } from '../../src/errors.ts';
 import type { Value } from '../../src/model/value.ts';
-import { describeTables, type PostgresColumn, type PostgresTable } from './describe.ts';
-import { isRowRefusal, refusalReason } from './errors.ts';
+import type { PostgresColumn, PostgresTable } from './describe.ts';
+import { refusalReason } from './errors.ts';
+import { bisect, halves, type RowWork, type Savepoint } from './savepoint.ts';
 import type { Run } from './session.ts';
 import { compileStatements, parametersOf, type Statements, type TypedWrite } from './statements.ts';
+import { columnOf, type Target } from './target.ts';
 
 type Rows = readonly RowWrite[];
-
-/** The savepoint `row` of the open transaction; fresh: nothing was written since it was set. */
-export interface Savepoint {
-  isFresh: boolean;
-}
 
 /** What one call of the writer works with. */
 interface Job {
@@ -24,33 +19,24 @@ interface Job {
 
 /** Works inside the open transaction; see `ApplyTransaction`. */
 export interface Writer {
-  write(run: Run, point: Savepoint, write: TableWrite): Promise<Outcome[]>;
-  inTheWay(run: Run, insert: TableWrite, columns: readonly string[]): Promise<Value[][][]>;
+  write(point: Savepoint, write: TableWrite): Promise<Outcome[]>;
+  inTheWay(insert: TableWrite, columns: readonly string[]): Promise<Value[][][]>;
 }
 
-export function createWriter(pool: Pool): Writer {
-  const tables = new Map<string, PostgresTable>();
-  const tableOf = async (name: string): Promise<PostgresTable> => {
-    const known = tables.get(name);
-    if (known !== undefined) return known;
-    const [table] = await describeTables(pool, [name]);
-    if (table === undefined) throw misfit(`there is no table ${name}`);
-    tables.set(name, table);
-    return table;
-  };
+export function createWriter({ run, table: tableOf }: Target): Writer {
   return {
-    async write(run, point, write) {
+    async write(point, write) {
       if (write.rows.length === 0) return [];
       const typed = typeWrite(await tableOf(write.table), write);
       const job: Job = { run, point, typed, statements: compileStatements(typed) };
       const outcomes = new Map<RowWrite, Outcome>();
       for (const rows of write.op === 'insert' ? apart(write) : [write.rows]) {
-        const settled = await bisect(job, rows);
+        const settled = await bisect(point, workOf(job), rows);
         for (const [i, row] of rows.entries()) outcomes.set(row, settled[i]!);
       }
       return write.rows.map((row) => outcomes.get(row)!);
     },
-    async inTheWay(run, insert, columns) {
+    async inTheWay(insert, columns) {
       const table = await tableOf(insert.table);
       const typed = typeWrite(table, insert);
       const shown = columns.map((name) => columnOf(table, name));
@@ -98,45 +84,14 @@ function typeWrite(table: PostgresTable, write: TableWrite): TypedWrite {
   };
 }
 
-function columnOf(table: PostgresTable, name: string): PostgresColumn {
-  const found = table.columns.find((candidate) => candidate.name === name);
-  if (found === undefined) throw misfit(`table ${table.name} has no column ${name}`);
-  return found;
-}
-
-function misfit(message: string): Error {
-  return halt('target.refused', message, 'Run `carrick check`: tables and mapping do not fit.');
-}
-
-/** All rows in one statement; when one is refused, each half for itself. */
-async function bisect(job: Job, rows: Rows): Promise<Outcome[]> {
-  try {
-    // Set when it is needed, not when it may be: most transactions write once.
-    if (!job.point.isFresh) await job.run('release row; savepoint row');
-    job.point.isFresh = false;
-    return await attempt(job, rows);
-  } catch (error) {
-    if (!isRowRefusal(error)) throw error;
-    await rollBack(job);
-    if (rows.length > 1) return halves(job, rows);
-    if (await isTaken(job, error)) return [{ kind: 'diverged' }];
-    return [{ kind: 'refused', code: error.code ?? '', reason: refusalReason(error) }];
-  }
-}
-
-async function rollBack({ run, point }: Job): Promise<void> {
-  await run('rollback to row');
-  point.isFresh = true;
-}
-
-async function halves(job: Job, rows: Rows): Promise<Outcome[]> {
-  const middle = rows.length >> 1;
-  const first = await bisect(job, rows.slice(0, middle));
-  return [...first, ...(await bisect(job, rows.slice(middle)))];
-}
-
-async function attempt(job: Job, rows: Rows): Promise<Outcome[]> {
-  return job.typed.write.op === 'insert' ? insert(job, rows) : change(job, rows);
+function workOf(job: Job): RowWork<RowWrite, Outcome> {
+  return {
+    attempt: (rows) => (job.typed.write.op === 'insert' ? insert(job, rows) : change(job, rows)),
+    async refused(_row, error) {
+      if (await isTaken(job, error)) return { kind: 'diverged' };
+      return { kind: 'refused', code: error.code ?? '', reason: refusalReason(error) };
+    },
+  };
 }
 
 /** Updates and deletes. Only the rows that missed are looked at once more. */
@@ -160,14 +115,12 @@ async function insert(job: Job, rows: Rows): Promise<Outcome[]> {
   const keys = await run(statements.apply, parametersOf(typed, rows));
   if (keys.length === rows.length) return keys.map((key) => inserted(typed, key));
   if (keys.length === 0 && rows.length === 1) return [{ kind: 'diverged' }];
-  await rollBack(job);
+  await job.point.rollBack();
   const taken = statements.taken === '' ? new Set() : await takenRows(job, rows);
   // None is in the way, yet one was left out: a trigger did it, or another writer just now.
-  if (taken.size === 0) return halves(job, rows);
-  const outcomes = await bisect(
-    job,
-    rows.filter((_, i) => !taken.has(i)),
-  );
+  if (taken.size === 0) return halves(job.point, workOf(job), rows);
+  const free = rows.filter((_, i) => !taken.has(i));
+  const outcomes = await bisect(job.point, workOf(job), free);
   return rows.map((_, i) => (taken.has(i) ? { kind: 'diverged' } : outcomes.shift()!));
 }
 

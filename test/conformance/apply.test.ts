@@ -1,11 +1,10 @@
 /** Compare-and-set, what it says of every row, and whose turn it is to deliver. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Applier, ApplyTransaction, Outcome, TableWrite } from '../../src/contract/applier.ts';
 import type { Value } from '../../src/model/value.ts';
 import { needsControl } from '../support/index.ts';
 import { conformance } from './conformance.ts';
-import { failure, type Installation, install, plain } from './installation.ts';
+import { content, failure, install, plain, waits } from './installation.ts';
 
 const APPLIED = (...key: Value[]): Outcome => ({ kind: 'applied', key });
 const ALREADY: Outcome = { kind: 'already' };
@@ -41,15 +40,6 @@ const remove = (table: string, ...rows: readonly (readonly [string, Value])[]): 
   guards: [],
   rows: rows.map(([id, from]) => ({ key: [id], values: [], expect: [from] })),
 });
-
-const content = (it: Installation, table: string): Promise<Value[][]> =>
-  it.user.rows(`select id, name, amount from ${table} order by id`);
-
-/** Whether `promise` is still open after a while in which it could have ended. */
-async function waits(promise: Promise<unknown>): Promise<boolean> {
-  const waiting = Symbol('waiting');
-  return (await Promise.race([promise, sleep(300, waiting)])) === waiting;
-}
 
 conformance('apply', (subject) => {
   const { dialect } = subject;

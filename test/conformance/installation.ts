@@ -9,7 +9,7 @@ import type { Source } from '../../src/contract/source.ts';
 import { CarrickError } from '../../src/errors.ts';
 import type { Change, SourceBatch, TableSpec, Transaction } from '../../src/model/change.ts';
 import type { Position } from '../../src/model/position.ts';
-import type { Cell } from '../../src/model/value.ts';
+import type { Cell, Value } from '../../src/model/value.ts';
 import type { Subject } from './conformance.ts';
 import type { User } from './driver.ts';
 
@@ -42,6 +42,10 @@ export const plain = (name: string, columns = ['id', 'name', 'amount']): TableSp
 
 export const plainDdl = (name: string): string =>
   `create table ${name} (id int primary key, name varchar(200), amount decimal(12,2))`;
+
+/** Of a plain table. */
+export const content = ({ user }: Installation, table: string): Promise<Value[][]> =>
+  user.rows(`select id, name, amount from ${table} order by id`);
 
 let installations = 0;
 
@@ -247,4 +251,10 @@ export async function failure(work: () => Promise<unknown>): Promise<CarrickErro
 export async function firstOf(source: Source, from: Position): Promise<SourceBatch> {
   for await (const batch of source.tail(from)) return batch;
   throw new Error('the stream ended');
+}
+
+/** Whether `promise` is still open after a while in which it could have ended. */
+export async function waits(promise: Promise<unknown>): Promise<boolean> {
+  const waiting = Symbol('waiting');
+  return (await Promise.race([promise, sleep(300, waiting)])) === waiting;
 }

@@ -1,11 +1,11 @@
 /** Every type by value, with the database as the oracle. */
 import { expect } from 'vitest';
 import type { RowWrite } from '../../src/contract/applier.ts';
-import type { TableSpec } from '../../src/model/change.ts';
 import type { ColumnKind, Value } from '../../src/model/value.ts';
 import { conformance, type Subject } from './conformance.ts';
 import type { TypeCase } from './driver.ts';
-import { changesOf, type Installation, install } from './installation.ts';
+import { columnsOf, everyType, STEP, writeAll } from './every-type.ts';
+import { changesOf } from './installation.ts';
 
 /** The table in src/model/value.ts. */
 const SPELLINGS: Readonly<Record<ColumnKind, RegExp>> = {
@@ -25,56 +25,12 @@ const SPELLINGS: Readonly<Record<ColumnKind, RegExp>> = {
   other: /^.*$/s,
 };
 
-const columnsOf = (types: readonly TypeCase[]): string[] => types.map((_, i) => `c${i}`);
-const specOf = (name: string, types: readonly TypeCase[]): TableSpec => ({
-  name,
-  key: ['id'],
-  columns: ['id', ...columnsOf(types)],
-});
-
-const ddlOf = (name: string, types: readonly TypeCase[]): string =>
-  `create table ${name} (id int primary key, ${types.map(({ type }, i) => `c${i} ${type}`)})`;
-
-/** A row of NULLs, then one literal of each column a row until all were used. */
-function literalRows(types: readonly TypeCase[]): string[][] {
-  const height = Math.max(...types.map(({ cases }) => cases.length));
-  const rows = Array.from({ length: height }, (_, round) =>
-    types.map(({ cases }) => cases[round]?.[0] ?? 'null'),
-  );
-  return [types.map(() => 'null'), ...rows];
-}
-
 function valueRows(types: readonly TypeCase[]): Value[][] {
   const height = Math.max(...types.map(({ cases }) => cases.length));
   const rows = Array.from({ length: height }, (_, round) =>
     types.map(({ cases }) => cases[round]?.[1] ?? null),
   );
   return [types.map(() => null), ...rows];
-}
-
-/** Far enough apart for the rows of one session. */
-const STEP = 100;
-
-async function everyType(subject: Subject, name: string): Promise<Installation> {
-  const { types } = subject.driver;
-  const specs = [specOf(name, types), specOf(`${name}_copy`, types)];
-  const made = types.flatMap(({ made: sql }) => sql ?? []);
-  const ddl = specs.map((spec) => ddlOf(spec.name, types));
-  const first = name === 'types_read' ? made : [];
-  return install(subject, specs, [...first, ...ddl]);
-}
-
-/** The same rows by three users whose sessions differ in all that may change a value. */
-async function writeAll(subject: Subject, table: string): Promise<void> {
-  const { sessions, types } = subject.driver;
-  for (const [session, settings] of sessions.entries()) {
-    await using user = await subject.server().user();
-    await user.run(settings);
-    for (const [row, literals] of literalRows(types).entries()) {
-      const id = session * STEP + row;
-      await user.run(`insert into ${table} values (${[id, ...literals].join(', ')})`);
-    }
-  }
 }
 
 const expectedRows = ({ driver }: Subject): Value[][] =>
