@@ -12,6 +12,8 @@ import type { EntityPlan } from './contract/first-contact.ts';
 import type { Ledger } from './contract/ledger.ts';
 import { guardsOf, openLedger } from './daemon/ledger.ts';
 import {
+  askedOf,
+  byNameOf,
   ConfigProblems,
   closeAll,
   compile,
@@ -21,12 +23,15 @@ import {
   needsOf,
   openReaders,
   type Parts,
+  settledOnes,
 } from './daemon/parts.ts';
 import { run } from './daemon/run.ts';
 import { statusOf } from './daemon/status.ts';
 import { supportOf } from './daemon/support.ts';
 import { rejoin } from './decide/rejoin.ts';
 import { CarrickError, halt } from './errors.ts';
+import { feedInstance } from './feed/instance.ts';
+import { feedsOf } from './feed/plan.ts';
 import { openScratchLedger } from './ledger/sqlite.ts';
 import { openTextSet } from './ledger/text-set.ts';
 import type { TableSchema } from './model/change.ts';
@@ -76,19 +81,22 @@ async function loadParts(path: string, env: Env, how: { offline: boolean }): Pro
   const offline = compile(config, null, undefined);
   const { instance } = config;
   const scratch = dirname(resolve(config.ledger.path));
-  const systems = new Map<string, System>();
-  for (const [system, { connector, options }] of config.systems) {
-    const context = { system, instance, scratch };
-    systems.set(system, connectorOf(types, connector).connect(options, context));
-  }
+  const connect = (system: string, as: string): System => {
+    const { connector, options } = config.systems.get(system)!;
+    return connectorOf(types, connector).connect(options, { system, instance: as, scratch });
+  };
+  const systems = new Map([...config.systems.keys()].map((one) => [one, connect(one, instance)]));
+  const feedSources = new Map(
+    feedsOf(offline).map(({ name, from, to }) => [name, connect(from, feedInstance(instance, to))]),
+  );
   try {
     const schemas = how.offline ? undefined : await describeAll(config, systems);
     const entities = schemas === undefined ? offline : compile(config, null, schemas);
-    const parts = { config, systems, schemas, entities };
+    const parts = { config, systems, feedSources, schemas, entities };
     for (const system of systems.keys()) needsOf(system, parts);
     return parts;
   } catch (error) {
-    await closeAll({ systems });
+    await closeAll({ systems, feedSources });
     throw error;
   }
 }
@@ -143,8 +151,8 @@ function filesOf({ config: { file, sources, mappings } }: Parts) {
 
 async function setup(parts: Parts): Promise<string[]> {
   const lines: string[] = [];
-  for (const [name, system] of parts.systems) {
-    const done = await system.setup(needsOf(name, parts));
+  for (const { name, system, needs } of askedOf(parts)) {
+    const done = await system.setup(needs);
     lines.push(...done.map((line) => `${name}: ${line}`));
   }
   await closeAll(parts);
@@ -155,9 +163,9 @@ async function setup(parts: Parts): Promise<string[]> {
 function script(parts: Parts): string {
   const ended = (statement: string): string =>
     /(^|\n)--[^\n]*$|;\s*$/.test(statement) ? statement : `${statement};`;
-  return [...parts.systems]
-    .map(([name, system]) =>
-      [`-- ${name}`, ...system.setupScript(needsOf(name, parts)).map(ended)].join('\n'),
+  return askedOf(parts)
+    .map(({ name, system, needs }) =>
+      [`-- ${name}`, ...system.setupScript(needs).map(ended)].join('\n'),
     )
     .join('\n\n');
 }
@@ -166,8 +174,8 @@ const SKEW_LIMIT_SECONDS = 1;
 
 async function preflight(parts: Parts): Promise<Record<string, readonly Finding[]>> {
   const findings: Record<string, readonly Finding[]> = {};
-  for (const [name, system] of parts.systems) {
-    const found = await system.preflight(needsOf(name, parts));
+  for (const { name, system, needs } of askedOf(parts)) {
+    const found = await system.preflight(needs);
     findings[name] = [...found, ...(await clockFindings(system))];
   }
   await closeAll(parts);
@@ -201,13 +209,16 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
     if (!(error instanceof CarrickError) || error.code !== 'operator.unreachable') throw error;
   }
   const ledger = await existingLedger(parts);
-  const entities = await compileFor(parts, ledger);
+  const mapped = await compileFor(parts, ledger);
+  const entities = settledOnes(mapped);
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
   const readers = openReaders(parts, entities);
   const operator = createOperator(decisions, {
     status: () => statusOf(config, ledger, null),
     log: null,
     alone: true,
+    feeds: null,
+    mapped: byNameOf(mapped),
     read: readers.read,
     digest: readers.digest,
     caughtUp: async () => true,
@@ -244,7 +255,7 @@ async function rejoinSystem(parts: Parts, system: string) {
   await using opened = new AsyncDisposableStack();
   opened.defer(() => closeAll(parts));
   const ledger = opened.use(await existingLedger(parts));
-  const entities = await compileFor(parts, ledger);
+  const entities = settledOnes(await compileFor(parts, ledger));
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
   const { tables } = needsOf(system, { entities });
   const source = opened.use(await reached.source(tables));
@@ -257,11 +268,15 @@ async function rejoinSystem(parts: Parts, system: string) {
 async function planFor(parts: Parts, request: PlanRequest): Promise<EntityPlan[]> {
   const path = `${parts.config.ledger.path}.plan`;
   await using scratch = new AsyncDisposableStack();
-  const wanted = plannedEntities(parts.entities, request.entity).map(({ name }) => name);
+  const wanted = plannedEntities(settledOnes(parts.entities), request.entity).map(
+    ({ name }) => name,
+  );
   scratch.defer(() => closeAll(parts));
   const ledger = await openScratchLedger(path, guardsOf(parts.entities));
   scratch.use(ledger);
-  const entities = (await compileFor(parts, ledger)).filter(({ name }) => wanted.includes(name));
+  const entities = settledOnes(await compileFor(parts, ledger)).filter(({ name }) =>
+    wanted.includes(name),
+  );
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
   const { read } = scratch.use(openReaders(parts, entities));
   const unlinked = scratch.use(openTextSet(`${path}-unlinked`));

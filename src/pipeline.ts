@@ -1,6 +1,7 @@
 import { backoffSeconds } from './capture/backoff.ts';
 import type { Clock } from './capture/pace.ts';
 import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
+import { pause, untilStopped } from './capture/stream.ts';
 import type { Applier, Outcome } from './contract/applier.ts';
 import type { OutboxEntry, ParkedDelivery, Sent } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
@@ -22,6 +23,7 @@ import {
 } from './decide/tables.ts';
 import { releaseWaiting } from './decide/waiting.ts';
 import { CarrickError } from './errors.ts';
+import { type FeedParts, feed } from './feed/feed.ts';
 import type { SourceBatch } from './model/change.ts';
 import type { Position } from './model/position.ts';
 import type { AppliedRows, Report } from './observe/report.ts';
@@ -41,6 +43,8 @@ export interface Participant extends MappedTables {
 export interface PipelineParts {
   readonly instance: string;
   readonly participants: readonly Participant[];
+  /** One-way copies, beside what is settled; see `feed/feed.ts`. */
+  readonly feeds: readonly FeedParts[];
   readonly decisions: Decisions;
   readonly report: Report;
   /** How reading tables is timed and slowed down; see `openPace`. */
@@ -49,27 +53,28 @@ export interface PipelineParts {
 
 /**
  * The whole of Carrick: one `follow` loop a source, one `deliver` loop a target, and the ledger
- * between them. Returns when `stop` was aborted and every loop has ended; a loop that must halt
- * leaves the others running, because a system that is down holds nobody else back.
+ * between them; and one `feed` loop for each one-way copy, which needs no ledger. Returns when
+ * `stop` was aborted and every loop has ended; a loop that must halt leaves the others running,
+ * because a system that is down holds nobody else back.
  */
 export async function runPipeline(parts: PipelineParts, stop: AbortSignal): Promise<void> {
-  await Promise.all(
-    parts.participants.flatMap((participant) => {
-      const { system } = participant;
-      const loaded = Promise.withResolvers<void>();
-      if (stop.aborted) loaded.resolve();
-      stop.addEventListener('abort', () => loaded.resolve(), { once: true });
-      const following = forever(parts, system, 'source', stop, (moving) =>
-        follow(parts, participant, loaded.resolve, moving, stop),
-      );
-      const delivering = loaded.promise.then(() =>
-        forever(parts, system, 'target', stop, (moving) =>
-          deliver(parts, participant, moving, stop),
-        ),
-      );
-      return [following, delivering];
-    }),
+  const feeding = parts.feeds.map((one) =>
+    forever(parts, one.feed.name, 'source', stop, (moving) => feed(one, moving, stop)),
   );
+  const settling = parts.participants.flatMap((participant) => {
+    const { system } = participant;
+    const loaded = Promise.withResolvers<void>();
+    if (stop.aborted) loaded.resolve();
+    stop.addEventListener('abort', () => loaded.resolve(), { once: true });
+    const following = forever(parts, system, 'source', stop, (moving) =>
+      follow(parts, participant, loaded.resolve, moving, stop),
+    );
+    const delivering = loaded.promise.then(() =>
+      forever(parts, system, 'target', stop, (moving) => deliver(parts, participant, moving, stop)),
+    );
+    return [following, delivering];
+  });
+  await Promise.all([...settling, ...feeding]);
 }
 
 /** Runs one loop again and again until told to stop; waits longer after each failure in a row. */
@@ -326,36 +331,5 @@ function snapshotOf(
       snapshot.end();
       await (await applier?.catch(() => undefined))?.[Symbol.asyncDispose]();
     },
-  });
-}
-
-/** Ends the stream between two batches, without waiting for the next one. */
-async function* untilStopped<T>(stream: AsyncIterable<T>, stop: AbortSignal): AsyncGenerator<T> {
-  const iterator = stream[Symbol.asyncIterator]();
-  const ended = { done: true, value: undefined } as const;
-  while (!stop.aborted) {
-    const { promise, resolve } = Promise.withResolvers<typeof ended>();
-    const abort = (): void => resolve(ended);
-    stop.addEventListener('abort', abort, { once: true });
-    const next = iterator.next();
-    // Closing the source may fail what is still being waited for; nobody is interested any more.
-    next.catch(() => undefined);
-    const result = await Promise.race([next, promise]);
-    stop.removeEventListener('abort', abort);
-    if (result.done) return;
-    yield result.value;
-  }
-}
-
-function pause(seconds: number, stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, seconds * 1000);
-    stop.addEventListener('abort', done, { once: true });
   });
 }

@@ -25,6 +25,8 @@ export interface SnapshotChunk {
   /** What the table's progress becomes with these rows in the ledger. */
   readonly onto: (now: Progress) => Progress;
   readonly done: boolean;
+  /** Of the table's first load. */
+  readonly first: boolean;
   readonly rowsSoFar: number;
   /** About how many rows the table has; null: the server cannot say. */
   readonly estimate: number | null;
@@ -209,7 +211,8 @@ function finish(
   const rows = step.kind === 'order' && wanted !== null ? all.filter(wanted) : all;
   const { absent } = before;
   const done = isLoaded(made);
-  return { table, rows, missing, absent, onto, done, rowsSoFar: made.rows, estimate };
+  const first = isFirstLoad(before);
+  return { table, rows, missing, absent, onto, done, first, rowsSoFar: made.rows, estimate };
 }
 
 /** Of the keys that were asked for by name: those without a row, and those not come to. */

@@ -122,6 +122,10 @@ const policySchema = z.union([z.enum(bare), z.strictObject(policyKeys)]);
 
 export const mappingSchema = z.strictObject({
   entity: fieldName,
+  feed: z
+    .string()
+    .optional()
+    .describe('The one system that writes this entity; the others hold copies, by its log'),
   match: z.array(z.array(z.string()).min(1)).min(1).describe('Alternatives, in order'),
   fields: z.record(fieldName, z.union([z.string(), fieldSchema])),
   groups: z

@@ -21,6 +21,18 @@ export interface Entity {
   readonly firstContact: readonly Policy[];
   /** Deletes of this entity beyond `share` of its records within `within` are held. */
   readonly flood: { readonly share: number; readonly atLeast: number; readonly within: Micros };
+  /** Only one system writes it, the others hold copies; absent: all do. */
+  readonly feed?: FeedRule;
+}
+
+/**
+ * A feed keeps no record and no link: its rows are told apart by the fields of the one match
+ * alternative, which are the key of the source and plain columns of every target.
+ */
+export interface FeedRule {
+  readonly from: string;
+  /** By system: lenses of these fields alone, for images that have nothing but the key. */
+  readonly keys: ReadonlyMap<string, Lens>;
 }
 
 export type FieldKind =

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
 import { formatProblems, type Problem } from '../config/problem.ts';
 import type { Salvaged } from '../config/salvage.ts';
-import type { System } from '../contract/connector.ts';
+import type { Needs, System } from '../contract/connector.ts';
+import type { Copier } from '../contract/copier.ts';
 import type { Entity } from '../contract/entity.ts';
 import type { Ledger } from '../contract/ledger.ts';
 import type { Source } from '../contract/source.ts';
@@ -10,6 +11,10 @@ import { type Decisions, openDecisions } from '../decide/decisions.ts';
 import { driftText, refusalText } from '../decide/pass.ts';
 import { routesOf } from '../decide/routes.ts';
 import { misfitsOf } from '../decide/tables.ts';
+import { halt } from '../errors.ts';
+import { keyTable } from '../feed/copies.ts';
+import { feedInstance } from '../feed/instance.ts';
+import { copyTables, type Feed, feedsOf } from '../feed/plan.ts';
 import type { TableSchema } from '../model/change.ts';
 import { compileEntities } from '../normalize/compile.ts';
 import type { ReadDigest } from '../operate/digest.ts';
@@ -23,6 +28,8 @@ export interface Parts {
   readonly systems: ReadonlyMap<string, System>;
   readonly schemas: ReadonlyMap<string, readonly TableSchema[]> | undefined;
   readonly entities: readonly Entity[];
+  /** The sources of feeds once more: each feed reads their logs through a connection of its own. */
+  readonly feedSources: ReadonlyMap<string, System>;
 }
 
 /** Everything wrong with the files: `text` is ready for the terminal, the message is one line. */
@@ -40,13 +47,50 @@ export class ConfigProblems extends Error {
 const textOf = (file: string): string | null =>
   existsSync(file) ? readFileSync(file, 'utf8') : null;
 
-/** What the daemon asks of a system. Errors: see `routesOf`. */
+export const byNameOf = (entities: readonly Entity[]): ReadonlyMap<string, Entity> =>
+  new Map(entities.map((entity) => [entity.name, entity]));
+
+/** Entities that every system may write; the others are fed. */
+export const settledOnes = (entities: readonly Entity[]): Entity[] =>
+  entities.filter(({ feed }) => feed === undefined);
+
+/** What the daemon asks of a system as a participant. Errors: see `routesOf`. */
 export const needsOf = (name: string, { entities }: Pick<Parts, 'entities'>) => ({
-  tables: routesOf(name, entities).tables,
+  tables: routesOf(name, settledOnes(entities)).tables,
 });
 
-export async function closeAll({ systems }: Pick<Parts, 'systems'>): Promise<void> {
-  for (const system of systems.values()) await system[Symbol.asyncDispose]();
+/** Everything that is asked of any system, by the name under which it is told. */
+export function askedOf({
+  systems,
+  feedSources,
+  entities,
+}: Pick<Parts, 'systems' | 'feedSources' | 'entities'>): {
+  readonly name: string;
+  readonly system: System;
+  readonly needs: Needs;
+}[] {
+  const feeds = feedsOf(entities);
+  const own = [...systems].map(([name, system]) => {
+    const copies = feeds.filter(({ to }) => to === name).flatMap(copyTables);
+    return { name, system, needs: { ...needsOf(name, { entities }), copies } };
+  });
+  const fed = feeds.map(({ name, tables }) => ({
+    name,
+    system: feedSources.get(name)!,
+    needs: { tables: tables.map((table) => ({ ...table, written: false })) },
+  }));
+  const wanted = ({ needs: { tables, copies } }: { needs: Needs }): boolean =>
+    tables.length > 0 || (copies ?? []).length > 0;
+  return [...own.filter(wanted), ...fed];
+}
+
+export async function closeAll({
+  systems,
+  feedSources,
+}: Pick<Parts, 'systems' | 'feedSources'>): Promise<void> {
+  for (const system of [...systems.values(), ...feedSources.values()]) {
+    await system[Symbol.asyncDispose]();
+  }
 }
 
 /** With a ledger, fields keep the ordinals that it gave them; without one any order does. */
@@ -82,10 +126,11 @@ export function participantsOf(
   { systems, schemas }: Parts,
   entities: readonly Entity[],
 ): Participant[] {
-  return [...systems].map(([system, reached]) => {
+  return [...systems].flatMap(([system, reached]) => {
     const { tables, routes } = routesOf(system, entities);
+    if (tables.length === 0) return [];
     const names = tables.map(({ name }) => name);
-    return {
+    const participant: Participant = {
       system,
       tables,
       routes,
@@ -94,7 +139,39 @@ export function participantsOf(
       openSource: () => reached.source(tables),
       openApplier: () => reached.applier(),
     };
+    return [participant];
   });
+}
+
+/** What the loops are called: the systems that settle something, and the feeds. */
+export const loopsOf = ({ systems, entities }: Parts): string[] => [
+  ...[...systems.keys()].filter((name) => needsOf(name, { entities }).tables.length > 0),
+  ...feedsOf(entities).map(({ name }) => name),
+];
+
+/** One feed as its loop sees it. */
+export function feedParts({ config, systems, feedSources, schemas }: Parts, feed: Feed) {
+  const { name, from, to, tables, routes } = feed;
+  const [source, target] = [feedSources.get(name)!, systems.get(to)!];
+  const names = tables.map((table) => table.name);
+  return {
+    feed,
+    instance: feedInstance(config.instance, to),
+    openSource: () => source.source(tables),
+    openFences: () => source.applier(),
+    openCopier: () => copierOf(target, to, from),
+    openTarget: () => target.source([...routes.values()].flat().map(keyTable)),
+    misfits: async () => misfitsOf(tables, schemas?.get(from) ?? [], await source.describe(names)),
+  };
+}
+
+function copierOf(target: System, to: string, from: string): Promise<Copier> {
+  if (target.copier !== undefined) return target.copier(from);
+  throw halt(
+    'feed.unsupported',
+    `the connector of ${to} takes no feed`,
+    'let every system of the entity be settled: leave `feed` out of its mapping',
+  );
 }
 
 /** Sources that only read tables, beside those whose logs are followed. */

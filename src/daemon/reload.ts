@@ -5,7 +5,7 @@ import { CarrickError } from '../errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { troubleOf } from '../observe/trouble.ts';
-import { ConfigProblems, closeAll, needsOf, type Parts } from './parts.ts';
+import { askedOf, ConfigProblems, closeAll, type Parts } from './parts.ts';
 
 /** Files are looked at so often; a change counts once two looks in a row found the same. */
 const LOOK_MS = 1000;
@@ -105,14 +105,14 @@ async function checked(running: Parts, load: () => Promise<Parts>): Promise<Part
   const parts = await load();
   try {
     refuseFixed(running.config, parts.config);
-    for (const [system, reached] of parts.systems) {
-      const findings = await reached.preflight(needsOf(system, parts));
+    for (const { name, system, needs } of askedOf(parts)) {
+      const findings = await system.preflight(needs);
       const problem = findings.find(({ outcome }) => outcome === 'problem');
       if (problem === undefined) continue;
       throw new CarrickError(
         'config.unready',
         'park',
-        `${system}: ${problem.check}: ${problem.message}`,
+        `${name}: ${problem.check}: ${problem.message}`,
         problem.fix,
       );
     }

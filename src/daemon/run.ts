@@ -5,6 +5,8 @@ import type { Daemon } from '../contract/controls.ts';
 import type { Decisions } from '../decide/decisions.ts';
 import { openLooks } from '../decide/looks.ts';
 import { halt } from '../errors.ts';
+import { openFeedDesk } from '../feed/asks.ts';
+import { feedsOf } from '../feed/plan.ts';
 import type { SqliteLedger } from '../ledger/sqlite.ts';
 import { collectGauges } from '../observe/gauges.ts';
 import { serve, urlOf } from '../observe/http.ts';
@@ -19,12 +21,16 @@ import { runPipeline } from '../pipeline.ts';
 import { createGate, type Gate } from './gate.ts';
 import { guardsOf, openLedger } from './ledger.ts';
 import {
+  byNameOf,
   closeAll,
   compileFor,
   decisionsOf,
+  feedParts,
+  loopsOf,
   openReaders,
   type Parts,
   participantsOf,
+  settledOnes,
 } from './parts.ts';
 import { openReloads, type Reloads } from './reload.ts';
 import { keepJournal } from './retention.ts';
@@ -136,10 +142,10 @@ async function runUntilReload(
 
 async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<void> {
   const { ledger, metrics, reporter, gate } = house;
-  const byName = new Map(parts.entities.map((entity) => [entity.name, entity]));
-  reporter.expect([...parts.systems.keys()], byName);
+  reporter.expect(loopsOf(parts), byNameOf(parts.entities));
   await ledger.protect(guardsOf(parts.entities));
-  const entities = await compileFor(parts, ledger);
+  const mapped = await compileFor(parts, ledger);
+  const entities = settledOnes(mapped);
   const decisions = await decisionsOf(parts, ledger, entities, (seconds) => {
     metrics.observe('carrick_ledger_commit_seconds', {}, seconds);
   });
@@ -152,12 +158,22 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
     new Map(participants.map(({ system, openApplier }) => [system, openApplier] as const)),
   );
   const means = { ...readers, caughtUp: looks.caughtUp };
-  const operator = daemonOver(house, parts, decisions, means);
+  const feeds = feedsOf(mapped);
+  const feedDesk = openFeedDesk(feeds);
+  const operator = daemonOver(house, parts, decisions, {
+    ...{ ...means, feeds: feedDesk, mapped: byNameOf(mapped) },
+  });
   await using _open = gate.open(operator);
   const { instance, loadShare: share, verify } = parts.config;
   const loading = { share, clock: CLOCK };
   const running = runPipeline(
-    { instance, participants, decisions, report: reporter, loading },
+    {
+      ...{ instance, participants, decisions, report: reporter, loading },
+      feeds: feeds.map((feed) => ({
+        ...feedParts(parts, feed),
+        ...{ decisions, report: reporter, loading, asks: feedDesk.asksOf(feed) },
+      })),
+    },
     stop,
   );
   if (verify !== null) {
@@ -171,7 +187,7 @@ function daemonOver(
   { ledger, log, metrics, reporter, reloads, verified, upSeconds }: House,
   { config, systems }: Parts,
   decisions: Decisions,
-  { read, digest, caughtUp }: Pick<OperatorParts, 'read' | 'digest' | 'caughtUp'>,
+  means: Pick<OperatorParts, 'read' | 'digest' | 'caughtUp' | 'feeds' | 'mapped'>,
 ): Daemon {
   const running = () => ({ reporter, upSeconds: upSeconds(), reload: reloads.status() });
   const status = async () => {
@@ -180,10 +196,8 @@ function daemonOver(
   };
   return {
     ...createOperator(decisions, {
+      ...means,
       status,
-      read,
-      digest,
-      caughtUp,
       log,
       alone: false,
     }),

@@ -19,8 +19,11 @@ export async function statusOf(
   running: Running | null,
 ): Promise<Status> {
   const counts = await ledger.desk.counts();
-  const systems = [...config.systems].map(([system, { connector }]) =>
-    systemStatus(system, connector, ledger, running?.reporter.news.get(system) ?? null),
+  const news = running?.reporter.news;
+  const connectors = new Map([...config.systems].map(([name, one]) => [name, one.connector]));
+  // Running, what has a loop; else what is configured.
+  const systems = [...(news ?? connectors).keys()].map((name) =>
+    systemStatus(name, connectors.get(name) ?? 'feed', ledger, news?.get(name) ?? null),
   );
   return {
     instance: config.instance,

@@ -2,9 +2,10 @@ import type { Entity, Lens } from '../contract/entity.ts';
 import type { TableSchema } from '../model/change.ts';
 import type { Micros } from '../model/value.ts';
 import { parseDuration } from './duration.ts';
+import { checkFeed, feedPart, keyPart } from './feed.ts';
 import { contractField, type FieldPlan, planFields } from './fields.ts';
 import { compileLens } from './lens.ts';
-import type { Mapping, MappingValue } from './mapping.ts';
+import type { Mapping, MappingValue, SystemValue } from './mapping.ts';
 import { compilePolicies, ordinalOf } from './policy.ts';
 import type { HashKey } from './privacy.ts';
 import { checkReferences } from './references.ts';
@@ -71,14 +72,16 @@ function compileEntity(
     alternative.flatMap((name, at) => ordinalOf(name, fields, ['match', index, at], report) ?? []),
   );
   const lenses = new Map<string, Lens>();
-  for (const [system, part] of Object.entries(value.systems)) {
-    const schema = describedTable(system, part.table, schemas, report);
-    if (schema === undefined) continue;
-    lenses.set(
-      system,
-      compileLens({ system, value: part, fields, match, schema, hashKey, report }),
-    );
+  const lensOf = (system: string, part: SystemValue, tell: Report): Lens | null => {
+    const schema = describedTable(system, part.table, schemas, tell);
+    if (schema === undefined) return null;
+    return compileLens({ system, value: part, fields, match, schema, hashKey, report: tell });
+  };
+  for (const system of Object.keys(value.systems)) {
+    const lens = lensOf(system, feedPart(value, system, report), report);
+    if (lens !== null) lenses.set(system, lens);
   }
+  checkFeed(value, fields, lenses, report);
   everyFieldSomewhere(fields, value, report);
   const told = new Map(
     [...lenses].map(([system, { reads }]) => [
@@ -86,6 +89,13 @@ function compileEntity(
       new Set(fields.flatMap((_, field) => (reads[field] ? [field] : []))),
     ]),
   );
+  // What is wrong with these fields has been told.
+  const keyLenses = (): Map<string, Lens> => {
+    const systems = [...lenses.keys()];
+    const silent: Report = () => undefined;
+    const keys = systems.map((one) => [one, lensOf(one, keyPart(value, one), silent)] as const);
+    return new Map(keys.flatMap(([one, lens]) => (lens === null ? [] : [[one, lens]])));
+  };
   const tolerance = duration(value.skew_tolerance, ['skew_tolerance'], 1_000_000, report);
   const within = duration(value.flood?.within, ['flood', 'within'], 600_000_000, report);
   const share = Number(value.flood?.share ?? 0.2);
@@ -97,6 +107,7 @@ function compileEntity(
     lenses,
     ...compilePolicies({ value, fields, told, tolerance, report }),
     flood: { share, atLeast: Number(value.flood?.at_least ?? 100), within },
+    ...(value.feed === undefined ? {} : { feed: { from: value.feed, keys: keyLenses() } }),
   };
 }
 

@@ -15,6 +15,7 @@ export interface Mapping<P> {
 
 export interface MappingValue {
   readonly entity: string;
+  readonly feed?: string | undefined;
   readonly match: readonly (readonly string[])[];
   readonly fields: Readonly<Record<string, string | FieldValue>>;
   readonly groups?: Readonly<Record<string, readonly string[]>> | undefined;

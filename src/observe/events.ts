@@ -116,6 +116,11 @@ export const EVENTS = {
     message: 'batch delivered',
     fields: { system: 'string', batch: 'number', rows: 'number', seconds: 'number' },
   },
+  'feed.written': {
+    level: 'debug',
+    message: 'a feed has written what its source told',
+    fields: { system: 'string', rows: 'number', seconds: 'number' },
+  },
   'target.diverged': {
     level: 'debug',
     message: 'rows hold what has not been read yet: decided again when it has',

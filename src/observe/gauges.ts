@@ -110,7 +110,7 @@ export async function systemStatus(
     connector,
     source: one?.source ?? 'stopped',
     target: one?.target ?? 'stopped',
-    position: state?.position ?? null,
+    position: state?.position ?? one?.position ?? null,
     lagSeconds: one?.lagSeconds ?? null,
     lagBytes: status?.lagBytes ?? null,
     lastByteAgeSeconds: status?.lastByteAt == null ? null : age(status.lastByteAt),

@@ -34,12 +34,30 @@ export interface Report {
 
 export type TargetNews =
   | { readonly kind: 'delivering' | 'idle' }
+  | FedNews
   | {
       readonly kind: 'applied';
       readonly batch: number;
       readonly rows: readonly AppliedRows[];
       readonly seconds: number;
     };
+
+/** A feed has written what its source's log told, up to `position`. */
+export interface FedNews {
+  readonly kind: 'fed';
+  readonly position: Position;
+  readonly rows: readonly FedRows[];
+  readonly chunks: readonly ChunkRows[];
+  readonly seconds: number;
+}
+
+export interface FedRows {
+  readonly entity: string;
+  readonly operation: 'upsert' | 'delete';
+  /** Commit time of their transaction, µs. */
+  readonly since: Micros;
+  count: number;
+}
 
 /** Rows of a batch of which all but their number is the same. */
 export interface AppliedRows {

@@ -8,7 +8,7 @@ import { advance, type Loading, secondsLeft } from './loading.ts';
 import type { Log } from './log.ts';
 import { maskKey } from './mask.ts';
 import { type Metrics, policyKind } from './metrics.ts';
-import type { ChunkRows, DecidedRows, Report, TargetNews } from './report.ts';
+import type { ChunkRows, DecidedRows, FedNews, Report, TargetNews } from './report.ts';
 import { troubleOf } from './trouble.ts';
 
 type Side = 'source' | 'target';
@@ -118,7 +118,10 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
       of(system).source = 'following';
     },
     released: (decided) => tellDecided(metrics, log, decided, entities),
-    target: (system, told) => tellTarget(metrics, log, of(system), system, told),
+    target(system, told) {
+      if (told.kind === 'fed') tellFed(metrics, log, of(system), system, told);
+      else tellTarget(metrics, log, of(system), system, told);
+    },
   };
 }
 
@@ -242,12 +245,43 @@ function tellDecided(
   }
 }
 
+/** A feed reads and writes in one loop: what it tells is of both sides. */
+function tellFed(
+  metrics: Metrics,
+  log: Log,
+  one: SystemNews,
+  feed: string,
+  { position, rows, chunks, seconds: spent }: FedNews,
+): void {
+  const [source = '', target = ''] = feed.split('>');
+  one.position = position;
+  one.sourceReadAt = Date.now();
+  one.targetMovedAt = Date.now();
+  const last = rows.at(-1);
+  one.lagSeconds = last === undefined ? 0 : Math.max(0, seconds(last.since));
+  for (const chunk of chunks) tellChunk(log, feed, one, chunk);
+  const counts = new Map<string, number>();
+  let all = 0;
+  for (const { entity, operation, since, count } of rows) {
+    all += count;
+    const name = `${entity} ${operation}`;
+    counts.set(name, (counts.get(name) ?? 0) + count);
+    metrics.observe('carrick_commit_to_applied_seconds', { source, target }, seconds(since));
+  }
+  for (const [name, count] of counts) {
+    const [entity = '', operation = ''] = name.split(' ');
+    metrics.add('carrick_captured_rows_total', { system: feed, entity, operation }, count);
+    metrics.add('carrick_applied_rows_total', { system: feed, entity, operation }, count);
+  }
+  if (all > 0) log.event('feed.written', { system: feed, rows: all, seconds: spent });
+}
+
 function tellTarget(
   metrics: Metrics,
   log: Log,
   one: SystemNews,
   system: string,
-  told: TargetNews,
+  told: Exclude<TargetNews, FedNews>,
 ): void {
   if (told.kind !== 'applied') {
     if (one.target === 'retrying') log.event('target.recovered', { system, waiting: 0 });

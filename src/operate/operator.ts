@@ -6,6 +6,7 @@ import { type Forgettable, forget } from '../decide/forget.ts';
 import type { Unit } from '../decide/pass.ts';
 import { beginResync } from '../decide/tables.ts';
 import { CarrickError } from '../errors.ts';
+import type { FeedDesk } from '../feed/asks.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { compileCondition } from '../normalize/condition.ts';
 import { masksOf } from '../observe/mask.ts';
@@ -42,6 +43,10 @@ function decide(
 
 export interface OperatorParts extends ComparingParts {
   readonly status: () => Promise<Status>;
+  /** The running feeds; null without a daemon. */
+  readonly feeds: FeedDesk | null;
+  /** All entities, those of feeds too. */
+  readonly mapped: ReadonlyMap<string, Entity>;
 }
 
 /**
@@ -50,7 +55,8 @@ export interface OperatorParts extends ComparingParts {
  */
 export function createOperator(decisions: Decisions, parts: OperatorParts): Operator {
   const { desk } = decisions.ledger;
-  const masks = masksOf(decisions.entities);
+  const masks = masksOf(parts.mapped);
+  const isFed = (entity: string): boolean => parts.mapped.get(entity)?.feed !== undefined;
   const parkedItem = async (id: number): Promise<Parked> => {
     const found = await desk.parkedOne(id);
     if (found === null) throw unknown(`nothing is parked under ${id}`);
@@ -83,12 +89,17 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
     async retry(ids) {
       const outcomes: { id: number; outcome: string }[] = [];
       for (const id of ids) {
-        outcomes.push({ id, outcome: await retryOne(decisions, await parkedItem(id)) });
+        const item = await parkedItem(id);
+        const fed = isFed(item.entity) ? retryFed(parts, item) : null;
+        outcomes.push({ id, outcome: fed ?? (await retryOne(decisions, item)) });
       }
       return outcomes;
     },
     async discard(ids) {
-      for (const id of ids) await giveUp(decisions, await parkedItem(id));
+      for (const id of ids) {
+        const item = await parkedItem(id);
+        if (parts.feeds?.discard(item) !== true) await giveUp(decisions, item);
+      }
     },
     async forget(entity, key) {
       const done = await forget(decisions, await findForgettable(decisions, entity, key));
@@ -105,10 +116,29 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
     },
     async resync(entity, system, where = null) {
       if (parts.alone) throw noDaemon();
+      if (isFed(entity)) return resyncFed(parts, entity, system, where);
       return resync(decisions, entity, system, where);
     },
     ...comparing(decisions, parts, masks),
   };
+}
+
+/** Only a running feed can read its source again; null: nobody feeds it any more. */
+function retryFed({ feeds }: OperatorParts, item: Parked): string | null {
+  if (feeds === null) throw noDaemon();
+  return feeds.retry(item);
+}
+
+function resyncFed(
+  { feeds }: OperatorParts,
+  entity: string,
+  system: string | null,
+  where: string | null,
+): Resync[] {
+  if (where !== null) throw unknown(`${entity} is fed: its tables are read again as a whole`);
+  const begun = feeds?.resync(entity, system) ?? null;
+  if (begun === null) throw unknown(`${system} has no ${entity}`);
+  return begun;
 }
 
 async function resolve(decisions: Decisions, id: number, choice: Choice): Promise<JournalEntry> {

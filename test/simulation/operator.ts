@@ -30,6 +30,8 @@ function ask(world: World, work: (operator: Operator) => Promise<string>): void 
     caughtUp: async () => true,
     log: null,
     alone: false,
+    feeds: null,
+    mapped: decisions.entities,
   });
   work(operator).then(
     (what) => what !== '' && count(world, what),

@@ -80,6 +80,7 @@ export async function boot(world: World): Promise<void> {
   }
   const parts: PipelineParts = {
     instance: INSTANCE,
+    feeds: [],
     participants: scenario.setup.systems.map((system) =>
       participant(world, system, [...known.values()]),
     ),

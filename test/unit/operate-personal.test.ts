@@ -96,6 +96,8 @@ async function open() {
     caughtUp: async () => true,
     log: createLog('info', to),
     alone: true,
+    feeds: null,
+    mapped: entities,
   });
   return { operator, shown, asked };
 }

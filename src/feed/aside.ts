@@ -1,0 +1,115 @@
+import type { Parked, ParkedHold, ParkedRow } from '../contract/ledger.ts';
+import type { Decisions } from '../decide/decisions.ts';
+import type { Micros } from '../model/value.ts';
+import type { Feed } from './plan.ts';
+
+/** Why a row of a feed is set aside; `detail` without row values. */
+export interface AsideRow {
+  readonly entity: string;
+  readonly reason: 'invalid' | 'refused';
+  /** Of the source. */
+  readonly key: string;
+  readonly detail: string;
+}
+
+/** What of a feed waits for a person: rows, and the entity itself while a flood is held. */
+export interface Aside {
+  /** On disk when it resolves: the target's place may then move behind them (invariant 2). */
+  put(rows: readonly AsideRow[]): Promise<void>;
+  /** Rows that are in order again. */
+  clear(rows: readonly { readonly entity: string; readonly key: string }[]): Promise<void>;
+  /** No row is set aside: there is nothing to clear. */
+  readonly isEmpty: boolean;
+  /** The hold of an entity, as it is or made now. */
+  hold(entity: string, reason: 'flood' | 'truncate', detail: string): Promise<number>;
+  isHeld(id: number): Promise<boolean>;
+  release(id: number): Promise<void>;
+}
+
+const PAGE = 1000;
+
+const now = (): Micros => Date.now() * 1000;
+
+const nameOf = (entity: string, key: string): string => JSON.stringify([entity, key]);
+
+export async function openAside(
+  decisions: Decisions,
+  { from, to, routes }: Feed,
+  told: (parked: readonly Parked[]) => void,
+): Promise<Aside> {
+  const { desk } = decisions.ledger;
+  const entities = new Set([...routes.values()].flat().map(({ entity }) => entity.name));
+  /** Numbers by row; a row may be wrong in the source and refused by the target at once. */
+  const rows = new Map<string, number[]>();
+  const holds = new Map<string, number>();
+  const note = (item: Parked): void => {
+    if (item.kind === 'hold') holds.set(nameOf(item.entity, item.reason), item.id);
+    else if (item.kind === 'row') {
+      const name = nameOf(item.entity, item.key);
+      rows.set(name, [...(rows.get(name) ?? []), item.id]);
+    }
+  };
+  for await (const item of parkedOf(decisions, entities)) {
+    if (item.system === (item.kind === 'hold' ? to : from)) note(item);
+  }
+  return {
+    get isEmpty() {
+      return rows.size === 0;
+    },
+    async put(some) {
+      const fresh = some.filter(({ entity, key }) => !rows.has(nameOf(entity, key)));
+      if (fresh.length === 0) return;
+      const { parked } = await decisions.decide([], undefined, (w) => {
+        for (const row of fresh) {
+          const id = w.numbers.case++;
+          const item: ParkedRow = {
+            ...{ ...row, system: from, id, kind: 'row', since: now(), cells: null, waits: null },
+          };
+          w.parked.set(id, item);
+        }
+      });
+      for (const item of parked) note(item);
+      told(parked);
+    },
+    async clear(some) {
+      const names = some.map(({ entity, key }) => nameOf(entity, key));
+      const ids = names.flatMap((name) => rows.get(name) ?? []);
+      if (ids.length === 0) return;
+      await decisions.decide([], undefined, (w) => {
+        for (const id of ids) w.unparked.add(id);
+      });
+      for (const name of names) rows.delete(name);
+    },
+    async hold(entity, reason, detail) {
+      const known = holds.get(nameOf(entity, reason));
+      if (known !== undefined && (await desk.parkedOne(known)) !== null) return known;
+      const { parked } = await decisions.decide([], undefined, (w) => {
+        const id = w.numbers.case++;
+        const item: ParkedHold = {
+          ...{ id, kind: 'hold', system: to, entity, since: now(), reason, detail, records: [] },
+        };
+        w.parked.set(id, item);
+      });
+      for (const item of parked) note(item);
+      told(parked);
+      return parked[0]!.id;
+    },
+    async release(id) {
+      await decisions.decide([], undefined, (w) => void w.unparked.add(id));
+    },
+    isHeld: async (id) => (await desk.parkedOne(id)) !== null,
+  };
+}
+
+async function* parkedOf(
+  { ledger }: Decisions,
+  entities: ReadonlySet<string>,
+): AsyncGenerator<Parked> {
+  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
+    const page = await ledger.desk.parked({ before, limit: PAGE });
+    yield* page.filter(({ entity }) => entities.has(entity));
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    before = last.id;
+  }
+}

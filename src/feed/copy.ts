@@ -1,0 +1,131 @@
+import type { Fault } from '../contract/entity.ts';
+import { CarrickError } from '../errors.ts';
+import type { Change } from '../model/change.ts';
+import { type Cell, rowKey, type Value } from '../model/value.ts';
+import { pick } from '../reconcile/row-event.ts';
+import type { FeedRoute } from './plan.ts';
+
+/** What one change comes to in the target. `image` is the source's row, for its key. */
+export type Copy = CopiedRow | RemovedRow | InvalidRow;
+
+export interface CopiedRow {
+  readonly kind: 'row';
+  readonly image: readonly Cell[];
+  /** The key that the target's row has before; the same as `key` but where the source's moved. */
+  readonly oldKey: string;
+  readonly key: string;
+  readonly oldValues: readonly Value[] | null;
+  /** By column of the target's table; of the columns that are written none is `undefined`. */
+  readonly cells: readonly Cell[];
+  /** The image told everything. */
+  readonly whole: boolean;
+  /** The log calls it new. */
+  readonly fresh: boolean;
+}
+
+export interface RemovedRow {
+  readonly kind: 'gone';
+  readonly image: readonly Cell[];
+  readonly key: string;
+  readonly values: readonly Value[];
+}
+
+export interface InvalidRow {
+  readonly kind: 'invalid';
+  readonly image: readonly Cell[];
+  readonly faults: readonly Fault[];
+}
+
+const untold = (): Cell => undefined;
+
+/** Null: nothing of it is for the target. Pure. */
+export function copyOf(route: FeedRoute, { op, row, old }: Change): Copy | null {
+  if (op === 'delete') return passesDeletes(route) ? goneOf(route, old ?? []) : null;
+  return rowOf(route, row, op === 'insert' ? null : old, op === 'insert');
+}
+
+const passesDeletes = ({ source, target }: FeedRoute): boolean =>
+  passes(source.deletion.kind) && passes(target.deletion.kind);
+
+const passes = (kind: string): boolean => kind === 'propagate' || kind === 'soft';
+
+/** A row as the source has it now, or has read it. */
+export function rowOf(
+  route: FeedRoute,
+  image: readonly Cell[],
+  old: readonly Cell[] | null,
+  fresh: boolean,
+): Copy | null {
+  const { source, target } = route;
+  const read = source.read(pick(image, route.pick), untold);
+  if (read.kind === 'invalid') return { kind: 'invalid', image, faults: read.faults };
+  // What was never here, or has left: removing it once more does no harm.
+  if (read.kind !== 'row') return passesDeletes(route) ? goneOf(route, old ?? image, image) : null;
+  const cells = written(route, read.values);
+  if (!('cells' in cells)) return { kind: 'invalid', image, faults: cells.faults };
+  if (target.deletion.kind === 'soft') {
+    cells.cells[target.deletion.column] = target.deletion.alive;
+  }
+  const key = keyText(route, cells.cells);
+  const before = old === null || old.length === 0 ? null : targetKey(route, old);
+  const oldKey = before === null ? key : rowKey(before);
+  return {
+    kind: 'row',
+    image,
+    key,
+    oldKey,
+    oldValues: oldKey === key ? null : before,
+    cells: cells.cells,
+    whole: route.columns.every((i) => cells.cells[i] !== undefined),
+    fresh,
+  };
+}
+
+const keyText = ({ key }: FeedRoute, cells: readonly Cell[]): string =>
+  rowKey(key.map((i) => cells[i] ?? null));
+
+function written(
+  { target }: FeedRoute,
+  values: readonly Cell[],
+): { readonly cells: Cell[] } | { readonly faults: Fault[] } {
+  try {
+    return { cells: target.write(values) };
+  } catch (error) {
+    if (!(error instanceof CarrickError) || error.disposition !== 'park') throw error;
+    return { faults: [{ place: target.system, message: error.message }] };
+  }
+}
+
+/** `named`: the image to name the row by, where another one tells the key that it had. */
+export function goneOf(
+  route: FeedRoute,
+  image: readonly Cell[],
+  named: readonly Cell[] = image,
+): RemovedRow | null {
+  const values = targetKey(route, image);
+  return values === null ? null : { kind: 'gone', image: named, key: rowKey(values), values };
+}
+
+/** The key of the target's row that stands for a row of the source; null: the image has no key. */
+function targetKey({ keyOf, pickKey }: FeedRoute, image: readonly Cell[]): Value[] | null {
+  const read = keyOf.source.read(pick(image, pickKey), untold);
+  if (read.kind !== 'row') return null;
+  const cells = keyOf.target.write(read.values);
+  const [guard = []] = keyOf.target.guards;
+  const values: Value[] = [];
+  for (const i of guard) {
+    const cell = cells[i];
+    if (cell === undefined || cell === null) return null;
+    values.push(cell);
+  }
+  return values;
+}
+
+/** The key of the source's row for a row of the target, of which `cells` are the key columns. */
+export function sourceKey({ keyOf }: FeedRoute, cells: readonly Cell[]): Value[] | null {
+  const read = keyOf.target.read(cells, untold);
+  if (read.kind !== 'row') return null;
+  const back = keyOf.source.write(read.values);
+  const { key, columns } = keyOf.source.table;
+  return key.map((name) => back[columns.indexOf(name)] ?? null);
+}

@@ -1,0 +1,160 @@
+import type { CopyWrite } from '../contract/copier.ts';
+import type { Cell, Value } from '../model/value.ts';
+import type { CopiedRow, RemovedRow } from './copy.ts';
+import type { FeedRoute } from './plan.ts';
+
+/** What becomes of one row of the target: the sum of what the log said of it. */
+export interface Work {
+  readonly route: FeedRoute;
+  readonly key: readonly Value[];
+  /** The source's row, for its key. */
+  readonly image: readonly Cell[];
+  /** By column of the target's table; `undefined` where the log told nothing. Null: it goes. */
+  readonly cells: readonly Cell[] | null;
+  readonly whole: boolean;
+  readonly fresh: boolean;
+}
+
+/** A write, and what each of its rows is; see `CopyWrite`. */
+export interface Writing {
+  readonly write: CopyWrite;
+  readonly works: readonly Work[];
+}
+
+/** Works that do not depend on each other's order, at most one for a key. */
+type Section = Map<FeedRoute, Map<string, Work>>;
+
+/**
+ * What the log says of many rows, in its order, as few writes: of several images of one row the
+ * last stands. A row whose key moves ends a section, because it is one row before it and another
+ * one behind it.
+ */
+export interface Load {
+  add(route: FeedRoute, copy: CopiedRow | RemovedRow): void;
+  /** One list for each section, to be carried out one after the other. */
+  sections(): Writing[][];
+  readonly size: number;
+  /** The rows that were written, each once. */
+  works(): Iterable<Work>;
+}
+
+export function openLoad(): Load {
+  const sections: Writing[][] = [];
+  let section: Section = new Map();
+  let size = 0;
+  const close = (): void => {
+    if (section.size > 0) sections.push(writingsOf([...section.values()].flatMap(valuesOf)));
+    section = new Map();
+  };
+  const worksOf = (route: FeedRoute): Map<string, Work> => {
+    const known = section.get(route);
+    if (known !== undefined) return known;
+    const works = new Map<string, Work>();
+    section.set(route, works);
+    return works;
+  };
+  return {
+    get size() {
+      return size;
+    },
+    add(route, copy) {
+      size += 1;
+      if (copy.kind === 'row' && copy.oldValues !== null) {
+        close();
+        sections.push([renaming(route, copy, copy.oldValues)]);
+        return;
+      }
+      const works = worksOf(route);
+      works.set(copy.key, merged(route, works.get(copy.key), copy));
+    },
+    sections() {
+      close();
+      return sections;
+    },
+    *works() {
+      for (const writing of sections.flat()) yield* writing.works;
+    },
+  };
+}
+
+const valuesOf = (works: Map<string, Work>): Work[] => [...works.values()];
+
+function merged(route: FeedRoute, before: Work | undefined, copy: CopiedRow | RemovedRow): Work {
+  const { image } = copy;
+  if (copy.kind === 'gone') {
+    return { route, key: copy.values, image, cells: null, whole: false, fresh: false };
+  }
+  const key = route.key.map((i) => copy.cells[i] ?? null);
+  const { cells, whole, fresh } = copy;
+  const isNew = fresh && before === undefined;
+  if (whole || before === undefined || before.cells === null) {
+    return { route, key, image, cells, whole, fresh: isNew };
+  }
+  const both = before.cells.map((cell, i) => (cells[i] === undefined ? cell : cells[i]));
+  const known = route.columns.every((i) => both[i] !== undefined);
+  return { route, key, image, cells: both, whole: known, fresh: before.fresh };
+}
+
+/** The same row under another key. */
+function renaming(
+  route: FeedRoute,
+  { image, cells, whole }: CopiedRow,
+  before: readonly Value[],
+): Writing {
+  const work: Work = { route, key: before, image, cells, whole, fresh: false };
+  return patching(
+    route,
+    route.columns.filter((i) => cells[i] !== undefined),
+    [work],
+  );
+}
+
+/** Rows that are put first, then what goes: so a child has left before its parent goes. */
+export function writingsOf(works: readonly Work[]): Writing[] {
+  const puts: Writing[] = [];
+  const removes: Writing[] = [];
+  for (const [route, some] of Map.groupBy(works, (work) => work.route)) {
+    const kindOf = ({ cells, whole, fresh }: Work): string =>
+      cells === null ? 'gone' : !whole ? toldOf(route, cells) : fresh ? 'fresh' : 'put';
+    for (const [kind, alike] of Map.groupBy(some, kindOf)) {
+      if (kind === 'gone') removes.push(removing(route, alike));
+      else if (kind === 'fresh' || kind === 'put')
+        puts.push(putting(route, alike, kind === 'fresh'));
+      else puts.push(patching(route, told(route, alike[0]!.cells!), alike));
+    }
+  }
+  return [...puts, ...removes];
+}
+
+const told = ({ columns }: FeedRoute, cells: readonly Cell[]): number[] =>
+  columns.filter((i) => cells[i] !== undefined);
+
+const toldOf = (route: FeedRoute, cells: readonly Cell[]): string => told(route, cells).join(',');
+
+function baseOf({ target: { table }, key }: FeedRoute, columns: readonly number[]) {
+  const names = (at: readonly number[]): string[] => at.map((i) => table.columns[i]!);
+  return { table: table.name, key: names(key), columns: names(columns) };
+}
+
+function putting(route: FeedRoute, works: readonly Work[], fresh: boolean): Writing {
+  const { columns } = route;
+  const rows = works.map(({ cells }) => columns.map((i) => cells![i] ?? null));
+  return { works, write: { op: 'put', ...baseOf(route, columns), keys: [], rows, fresh } };
+}
+
+function patching(route: FeedRoute, columns: readonly number[], works: readonly Work[]): Writing {
+  const rows = works.map(({ cells }) => columns.map((i) => cells![i] ?? null));
+  const keys = works.map(({ key }) => key);
+  return { works, write: { op: 'patch', ...baseOf(route, columns), keys, rows, fresh: false } };
+}
+
+function removing(route: FeedRoute, works: readonly Work[]): Writing {
+  const keys = works.map(({ key }) => key);
+  const { deletion } = route.target;
+  if (deletion.kind === 'soft') {
+    const rows = works.map(() => [deletion.value]);
+    const base = baseOf(route, [deletion.column]);
+    return { works, write: { op: 'patch', ...base, keys, rows, fresh: false } };
+  }
+  return { works, write: { op: 'remove', ...baseOf(route, []), keys, rows: [], fresh: false } };
+}

@@ -1,0 +1,49 @@
+import type { Clock } from '../capture/pace.ts';
+import type { ProgressByTable } from '../capture/snapshot.ts';
+import type { Applier } from '../contract/applier.ts';
+import type { Copier, FeedPlace } from '../contract/copier.ts';
+import type { Source } from '../contract/source.ts';
+import type { Decisions } from '../decide/decisions.ts';
+import { retry } from '../errors.ts';
+import type { Report } from '../observe/report.ts';
+import type { Aside } from './aside.ts';
+import type { Asks } from './asks.ts';
+import type { Guard } from './flood.ts';
+import type { Feed } from './plan.ts';
+
+export interface FeedParts {
+  readonly feed: Feed;
+  /** Of the source's own connection: its slot, and its fences in the source's mark. */
+  readonly instance: string;
+  openSource(): Promise<Source>;
+  openFences(): Promise<Applier>;
+  openCopier(): Promise<Copier>;
+  /** Reads key columns of the target, in key order: what a truncated source has no longer. */
+  openTarget(): Promise<Pick<Source, 'read'> & AsyncDisposable>;
+  /** Why tables of the source do not fit their mappings, by name. */
+  misfits(): Promise<ReadonlyMap<string, string>>;
+  readonly decisions: Decisions;
+  readonly report: Report;
+  readonly asks: Asks;
+  readonly loading: { readonly share: number; readonly clock: Clock };
+}
+
+/** What outlives a connection. */
+export interface Memory extends FeedParts {
+  readonly aside: Aside;
+  readonly guard: Guard;
+  /** Rows that the source says its tables have, by entity. */
+  readonly sizes: Map<string, number>;
+  /** Of truncates, by transaction: whether they are passed on. */
+  readonly decided: Map<string, boolean>;
+}
+
+export const progressOf = ({ progress }: FeedPlace): ProgressByTable =>
+  JSON.parse(progress) as ProgressByTable;
+
+export const misfit = (from: string, table: string, why: string): Error =>
+  retry(
+    'feed.misfit',
+    `table ${table} of ${from} does not fit its mapping: ${why}`,
+    'bring the column back, or change the mapping: it goes on by itself, and nothing is lost',
+  );

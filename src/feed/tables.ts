@@ -1,0 +1,70 @@
+import { parseProgress, resyncOf } from '../capture/progress.ts';
+import { openSnapshot, type ProgressByTable, type Snapshot } from '../capture/snapshot.ts';
+import type { Applier } from '../contract/applier.ts';
+import type { FeedPlace } from '../contract/copier.ts';
+import type { Source } from '../contract/source.ts';
+import type { TableSpec } from '../model/change.ts';
+import { copiesIn } from './copies.ts';
+import { type Memory, progressOf } from './parts.ts';
+import type { Feed } from './plan.ts';
+
+/** What a table's rows are read for: where it was something else, they are read again. */
+const contentsOf = (feed: Feed, table: TableSpec): string[] => [
+  ...table.columns,
+  ...(feed.routes.get(table) ?? []).flatMap(({ entity, target, columns }) =>
+    columns.map((i) => `${entity.name}.${target.table.columns[i]}`),
+  ),
+];
+
+/** Tables of which a mapping now says something else are read again. */
+export function asMapped(feed: Feed, place: FeedPlace): FeedPlace {
+  const progress: Record<string, string> = { ...progressOf(place) };
+  for (const table of feed.tables) {
+    const text = progress[table.name];
+    const before = parseProgress(text);
+    const contents = contentsOf(feed, table);
+    if (text === undefined || before.contents?.join() === contents.join()) continue;
+    progress[table.name] = JSON.stringify(resyncOf(before, { mends: false, contents }));
+  }
+  return { ...place, progress: JSON.stringify(progress) };
+}
+
+export async function noteSizes({ feed, sizes }: Memory, source: Source, now: ProgressByTable) {
+  for (const table of feed.tables) {
+    const estimate = (await source.estimate(table)) ?? 0;
+    const rows = Math.max(estimate, parseProgress(now[table.name]).rows);
+    for (const { entity } of feed.routes.get(table) ?? []) sizes.set(entity.name, rows);
+  }
+}
+
+export function snapshotOf(
+  parts: Memory,
+  source: Source,
+  progress: () => ProgressByTable,
+): Snapshot & AsyncDisposable {
+  const { feed, instance, loading } = parts;
+  let fences: Promise<Applier> | null = null;
+  const copies = copiesIn(parts);
+  const snapshot = openSnapshot({
+    ...{ tables: feed.tables, parents: () => [], progress, held: () => false, instance },
+    contents: (table) => contentsOf(feed, table),
+    known: copies.known,
+    wanted: () => null,
+    source,
+    applier: () => {
+      fences ??= parts.openFences();
+      return fences;
+    },
+    // Larger than any fence of an earlier run: milliseconds advance faster than chunks are read.
+    firstFence: Date.now(),
+    loadShare: loading.share,
+    clock: loading.clock,
+  });
+  return Object.assign(snapshot, {
+    async [Symbol.asyncDispose]() {
+      snapshot.end();
+      await (await fences?.catch(() => undefined))?.[Symbol.asyncDispose]();
+      await copies[Symbol.asyncDispose]();
+    },
+  });
+}
