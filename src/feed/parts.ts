@@ -1,5 +1,5 @@
 import type { Clock } from '../capture/pace.ts';
-import type { ProgressByTable } from '../capture/snapshot.ts';
+import type { ProgressByTable } from '../capture/progress.ts';
 import type { Applier } from '../contract/applier.ts';
 import type { Copier, FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';

@@ -1,5 +1,5 @@
-import { parseProgress, resyncOf } from '../capture/progress.ts';
-import { openSnapshot, type ProgressByTable, type Snapshot } from '../capture/snapshot.ts';
+import { type ProgressByTable, parseProgress, resyncOf } from '../capture/progress.ts';
+import { openSnapshot, type Snapshot } from '../capture/snapshot.ts';
 import type { Applier } from '../contract/applier.ts';
 import type { FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';
