@@ -130,10 +130,11 @@ export interface LedgerCommit {
     /** Entries that waited for a record's link in a system and need not wait any longer. */
     readonly release: readonly { readonly system: string; readonly record: RecordId }[];
     /**
-     * Entries that cannot be sent before `waits` is linked in the entry's system. For a record that
-     * is gone none waits: it may be sent at once, and with the record's erasing.
+     * Entries that cannot be sent before `waits` is linked in the entry's system; null: they need
+     * not wait any longer. For a record that is gone none waits: it may be sent at once, and with
+     * the record's erasing.
      */
-    readonly wait: readonly { readonly seq: number; readonly waits: RecordId }[];
+    readonly wait: readonly { readonly seq: number; readonly waits: RecordId | null }[];
   };
   readonly batches?: readonly { readonly system: string; readonly batch: number }[];
   /** New entries, and whole replacements of entries with the same id. */

@@ -133,7 +133,7 @@ export function openDecisions(
       const sendable = some ? [...pass.added, ...release] : release;
       for (const { system } of sendable) bells.get(system)?.ring();
       // What an open transaction put into the outbox may be sent once it is complete.
-      if (opened) for (const one of bells.values()) one.ring();
+      if (opened || pass.freed.length > 0) for (const one of bells.values()) one.ring();
       noteAwaited(awaited, w);
       const due = links.add.filter((link) => awaited.delete(linkText(link)));
       return { ...summary(pass, loaded, population), due };
@@ -179,7 +179,7 @@ function durably(
 }
 
 function changesOf(
-  { w, added: add, removed: remove }: Pass,
+  { w, added: add, removed: remove, freed }: Pass,
   links: ReturnType<typeof linkChanges>,
   release: readonly Link[],
 ): LedgerCommit {
@@ -188,7 +188,7 @@ function changesOf(
     erased: [...w.erased],
     links,
     identities: identityChanges(w),
-    outbox: { add, send: [], remove, release, wait: [] },
+    outbox: { add, send: [], remove, release, wait: freed.map((seq) => ({ seq, waits: null })) },
     journal: w.journal,
     closed: w.closed,
     parked: { put: [...w.parked.values()], remove: [...w.unparked] },

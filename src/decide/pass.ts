@@ -1,6 +1,6 @@
 import type { Entity } from '../contract/entity.ts';
 import type { OutboxEntry } from '../contract/ledger.ts';
-import { enqueue } from '../deliver/queue.ts';
+import { enqueue, freedEntries } from '../deliver/queue.ts';
 import type { RecordId } from '../model/record.ts';
 import type { Micros } from '../model/value.ts';
 import { decideRows } from '../reconcile/batch.ts';
@@ -71,6 +71,8 @@ export interface Pass {
   readonly w: Working;
   readonly added: OutboxEntry[];
   readonly removed: number[];
+  /** Entries that need not wait for a parent any longer. */
+  readonly freed: OutboxEntry['seq'][];
   /** What the apply transactions have shown by now, this batch's parts included. */
   readonly shown: Map<EchoOf, ReadonlySet<number>>;
   readonly floods: FloodCounts;
@@ -86,6 +88,7 @@ export function runPass(ground: Ground, units: readonly Unit[], loaded: Loaded):
     w: startWorking(loaded, ground.numbers),
     added: [],
     removed: [],
+    freed: [],
     shown: new Map(),
     floods: new Map(ground.floods),
     short: new Set(),
@@ -194,6 +197,8 @@ function enqueueRecent(pass: Pass, unit: Unit, again: ReadonlyMap<RecordId, Back
       next = { ...next, outbox };
     }
     pass.added.push(...entries);
+    const before = w.loaded.records.get(id);
+    if (before != null) pass.freed.push(...freedEntries(entity, before, next));
     for (const { system } of entries) {
       const refusal = ground.refusals.get(refusalText(system, id));
       if (refusal !== undefined) w.unparked.add(refusal);

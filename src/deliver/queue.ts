@@ -1,8 +1,9 @@
-import type { Entity } from '../contract/entity.ts';
+import type { Entity, Lens } from '../contract/entity.ts';
 import type { OutboxEntry } from '../contract/ledger.ts';
-import type { RecordState } from '../model/record.ts';
+import type { RecordId, RecordState } from '../model/record.ts';
 import type { Micros } from '../model/value.ts';
-import { needOf } from './need.ts';
+import { needOf, only } from './need.ts';
+import { parentsOf } from './plan.ts';
 
 export interface Enqueued {
   readonly record: RecordState;
@@ -48,4 +49,23 @@ export function enqueue(
     outbox = { ...outbox, [system]: seq };
   }
   return { record: entries.length === 0 ? record : { ...record, outbox }, entries };
+}
+
+/**
+ * Entries of before that may wait for the row of a parent that is not needed any more: the record
+ * was deleted, or refers to another one by now. Their parent may never have a row there.
+ */
+export function freedEntries(entity: Entity, before: RecordState, record: RecordState): number[] {
+  if (entity.fields.every(({ ref }) => ref === null)) return [];
+  return [...entity.lenses.values()].flatMap((lens) => {
+    const seq = record.outbox[lens.system];
+    if (seq === undefined || before.outbox[lens.system] !== seq) return [];
+    const needed = new Set(parentsNeeded(entity, lens, record));
+    return parentsNeeded(entity, lens, before).every((id) => needed.has(id)) ? [] : [seq];
+  });
+}
+
+function parentsNeeded(entity: Entity, lens: Lens, record: RecordState): RecordId[] {
+  const fields = needOf(entity, lens, record)?.fields ?? [];
+  return parentsOf(entity, only(record.values, fields));
 }

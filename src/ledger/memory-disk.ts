@@ -148,7 +148,7 @@ function applyOutbox(disk: Disk, changes: NonNullable<LedgerCommit['outbox']>): 
   }
   for (const { seq, waits } of changes.wait) {
     const held = disk.outbox.get(seq);
-    if (held) held.waits = disk.records.has(waits) ? waits : null;
+    if (held) held.waits = waits !== null && disk.records.has(waits) ? waits : null;
   }
   for (const { seq, system, batch, sent, attempts } of changes.send) {
     if (batch !== null) handOut(disk, system, batch);

@@ -9,7 +9,7 @@ import type { FloodGauge } from './flood.ts';
 import { identityOf } from './identity.ts';
 import { isUnwanted, settleUnwanted } from './repair.ts';
 import { linkOf, type Row, readRow, translateRefs } from './row.ts';
-import type { RowEvent } from './row-event.ts';
+import { asParkedNow, type RowEvent } from './row-event.ts';
 import { FORGOTTEN, holdDelete, park, passOver } from './set-aside.ts';
 import {
   createRecord,
@@ -43,11 +43,13 @@ export function decideRows(
   echo: Echo | null,
   flood: FloodGauge,
 ): void {
-  for (const event of events) {
-    const link = linkOf(event, event.oldKey);
+  for (const told of events) {
+    const link = linkOf(told, told.oldKey);
     const record = recordByLink(w, link);
     const parked = parkedRow(w, link);
     if (record === undefined || parked === undefined) continue;
+    const event = asParkedNow(told, parked);
+    if (event === null) continue;
     const row: Row = { event, record, parked };
     if (parked?.reason === FORGOTTEN) passOver(w, event, parked);
     else if (event.cells === null) gone(w, row, echo, flood, false);

@@ -29,6 +29,8 @@ export interface RowEvent {
   readonly repair?: Repair;
   /** Of a row that is gone: a person decided what becomes of it, and knows when it went, µs. */
   readonly decided?: { readonly restore: boolean; readonly at: Micros } | undefined;
+  /** A parked row is tried again: its number. Its cells are what is known of it by then. */
+  readonly parkedAs?: number;
   /** What a full image reads as; kept so that a second pass need not read it again. */
   read: Read | null;
 }
@@ -147,7 +149,20 @@ export function parkedEvent(
   const entity = entities.get(row.entity);
   const lens = entity?.lenses.get(row.system);
   if (entity === undefined || lens === undefined) return null;
-  const cells = row.cells === null ? null : lens.table.columns.map((name) => row.cells?.[name]);
-  const { key, since: at } = row;
-  return { entity, lens, key, oldKey: key, cells, at, origin: 'log', read: null };
+  const { key, since: at, id: parkedAs } = row;
+  const cells = cellsOf(row, lens);
+  return { entity, lens, key, oldKey: key, cells, at, origin: 'log', parkedAs, read: null };
 }
+
+/**
+ * A parked row was looked up before its turn came: its log may have told more of it, and then what
+ * it was is no news any more. Null: it has been taken, or is gone.
+ */
+export function asParkedNow(event: RowEvent, parked: ParkedRow | null): RowEvent | null {
+  if (event.parkedAs === undefined) return event;
+  if (parked?.id !== event.parkedAs) return null;
+  return { ...event, cells: cellsOf(parked, event.lens), read: null };
+}
+
+const cellsOf = ({ cells }: ParkedRow, { table }: Lens): RowEvent['cells'] =>
+  cells === null ? null : table.columns.map((name) => cells[name]);

@@ -68,7 +68,7 @@ const outbox = fc.record({
   send: some(entries),
   remove: some(id),
   release: some(fc.record({ system, record: id })),
-  wait: some(fc.record({ seq: id, waits: id })),
+  wait: some(fc.record({ seq: id, waits: fc.option(id, { nil: null }) })),
 });
 
 const side = fc.record({

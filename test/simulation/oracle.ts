@@ -93,10 +93,14 @@ function checkRest(state: State, fail: Fail): void {
 const isParked = ({ parked }: State, id: number, system: string): boolean =>
   parked.some((one) => one.kind === 'delivery' && one.system === system && one.record === id);
 
-/** It waits for a row of its parent there, which in turn waits for a person. */
+/**
+ * It waits for a row of its parent there, which in turn waits for a person. Only who is to say the
+ * parent's key there has to wait.
+ */
 function isOrphan(state: State, record: RecordState, system: string): boolean {
-  if (record.outbox[system] === undefined) return false;
+  if (record.outbox[system] === undefined || record.deleted !== null) return false;
   return entityOf(state, record.entity).fields.some(({ ref }, f) => {
+    if (record.views[system]?.values[f] === record.values[f]) return false;
     const parent = ref === null ? undefined : state.records.get(Number(record.values[f] ?? 0));
     if (parent === undefined || parent.views[system]?.status === 'linked') return false;
     return isParked(state, parent.id, system);

@@ -317,6 +317,15 @@ function describeQueue(open: Open): void {
     expect(seqs(await after.ready('erp', 0, 9))).toEqual([1, 2]);
   });
 
+  test('an entry that need not wait any longer is ready', async () => {
+    const { ledger, again } = await open();
+    await ledger.commit({ records: [record(50)], ...outbox({ add: [entry(1)] }) });
+    await ledger.commit(outbox({ wait: [{ seq: 1, waits: 50 }] }));
+    expect(seqs(await ledger.ready('erp', 0, 9))).toEqual([]);
+    await ledger.commit(outbox({ wait: [{ seq: 1, waits: null }] }));
+    expect(seqs(await (await again()).ready('erp', 0, 9))).toEqual([1]);
+  });
+
   test('nothing waits for a record that is gone', async () => {
     const { ledger, again } = await open();
     const spent = { views: {}, deleted: stamp(20) };
