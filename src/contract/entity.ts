@@ -33,6 +33,8 @@ export interface FeedRule {
   readonly from: string;
   /** By system: lenses of these fields alone, for images that have nothing but the key. */
   readonly keys: ReadonlyMap<string, Lens>;
+  /** Every column comes from one column, and every row counts: each is told for itself. */
+  readonly plain: boolean;
 }
 
 export type FieldKind =

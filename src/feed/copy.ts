@@ -19,6 +19,8 @@ export interface CopiedRow {
   readonly cells: readonly Cell[];
   /** The image told everything. */
   readonly whole: boolean;
+  /** It told too little to know what of the row is different now: the row is to be read. */
+  readonly unsure: boolean;
   /** The log calls it new. */
   readonly fresh: boolean;
 }
@@ -76,6 +78,7 @@ export function rowOf(
     oldKey,
     oldValues: oldKey === key ? null : before,
     cells: cells.cells,
+    unsure: !route.entity.feed!.plain && image.includes(undefined),
     whole: route.columns.every((i) => cells.cells[i] !== undefined),
     fresh,
   };

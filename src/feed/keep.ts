@@ -74,7 +74,7 @@ export async function carryOut(
   if (aside.length > 0) await parts.aside.put(aside);
   if (!parts.aside.isEmpty) await clearDone(parts, load.works(), aside);
   pending.chunks.push(...translated.chunks);
-  pending.unread.push(...unread.map((work) => nameOf(parts.feed, work)));
+  pending.unread.push(...translated.unread, ...unread.map((work) => nameOf(parts.feed, work)));
   pending.rows.push(...translated.rows);
   for (const table of broken.keys()) {
     pending.renewed.set(table, (before) => resyncOf(before, { mends: true }));

@@ -1,4 +1,4 @@
-import type { SnapshotChunk } from '../capture/snapshot.ts';
+import type { RowName, SnapshotChunk } from '../capture/snapshot.ts';
 import type { Entity } from '../contract/entity.ts';
 import type { Change, SourceBatch, TableSpec, Transaction } from '../model/change.ts';
 import { type Cell, type Micros, rowKey, type Value } from '../model/value.ts';
@@ -33,6 +33,8 @@ export interface Translated {
   readonly load: Load;
   readonly chunks: readonly SnapshotChunk[];
   readonly invalid: readonly AsideRow[];
+  /** Rows of which the log told too little. */
+  readonly unread: readonly RowName[];
   /** Tables that no longer fit their mapping, and why. */
   readonly broken: ReadonlyMap<string, string>;
   /** Tables whose rows went at once, and when: what the target has beyond theirs goes too. */
@@ -58,6 +60,7 @@ export function translate(
   const load = openLoad();
   const chunks: SnapshotChunk[] = [];
   const invalid: AsideRow[] = [];
+  const unread: RowName[] = [];
   const broken = new Map<string, string>();
   const truncated = new Map<string, Micros>();
   const rows: FedRows[] = [];
@@ -65,6 +68,7 @@ export function translate(
     if (copy === null) return;
     if (copy.kind !== 'invalid') {
       load.add(route, copy);
+      if (copy.kind === 'row' && copy.unsure) unread.push({ table, key: keyIn(table, copy.image) });
       return;
     }
     const detail = copy.faults.map(({ place, message }) => `${place}: ${message}`).join('; ');
@@ -105,7 +109,7 @@ export function translate(
     }
   }
   const complete = batches.at(-1)?.transactions.at(-1)?.complete ?? true;
-  return { load, chunks, invalid, broken, truncated, rows, complete };
+  return { load, chunks, invalid, unread, broken, truncated, rows, complete };
 }
 
 type Counts = Map<string, Omit<FedRows, 'since'>>;

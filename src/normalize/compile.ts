@@ -2,7 +2,7 @@ import type { Entity, Lens } from '../contract/entity.ts';
 import type { TableSchema } from '../model/change.ts';
 import type { Micros } from '../model/value.ts';
 import { parseDuration } from './duration.ts';
-import { checkFeed, feedPart, keyPart } from './feed.ts';
+import { checkFeed, feedPart, isPlain, keyPart } from './feed.ts';
 import { contractField, type FieldPlan, planFields } from './fields.ts';
 import { compileLens } from './lens.ts';
 import type { Mapping, MappingValue, SystemValue } from './mapping.ts';
@@ -107,7 +107,9 @@ function compileEntity(
     lenses,
     ...compilePolicies({ value, fields, told, tolerance, report }),
     flood: { share, atLeast: Number(value.flood?.at_least ?? 100), within },
-    ...(value.feed === undefined ? {} : { feed: { from: value.feed, keys: keyLenses() } }),
+    ...(value.feed === undefined
+      ? {}
+      : { feed: { from: value.feed, keys: keyLenses(), plain: isPlain(value) } }),
   };
 }
 

@@ -44,6 +44,14 @@ export function keyPart(value: MappingValue, system: string): SystemValue {
   return { table, key, fields: Object.fromEntries(named) };
 }
 
+/** See `FeedRule.plain`. */
+export const isPlain = ({ systems }: MappingValue): boolean =>
+  Object.values(systems).every(
+    ({ where, fields }) =>
+      where === undefined &&
+      Object.values(fields).every((field) => written(field).column !== undefined),
+  );
+
 /**
  * Rows of a feed are told apart by the match fields alone, in every system: no link is kept. So
  * these are copied as they are, and what the source's log tells of a deleted row is enough.
