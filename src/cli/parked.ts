@@ -141,7 +141,8 @@ export function renderParked(item: Parked, style: Style): string {
   if (item.kind === 'hold') lines.push('', `records ${item.records.slice(0, 50).join(', ')}`);
   if (item.kind !== 'row') return lines.join('\n');
   if (item.waits !== null) {
-    lines.push('', `waits for ${item.waits.entity} row ${printable(item.waits.key)}`);
+    const how = item.reason === 'duplicate' ? 'the other one is' : 'waits for';
+    lines.push('', `${how} ${item.waits.entity} row ${printable(item.waits.key)}`);
   }
   const cells =
     item.cells === null

@@ -236,7 +236,10 @@ export interface ParkedRow extends ParkedBase {
   readonly key: string;
   /** Latest known cells by column name; null when the latest news was a delete. */
   readonly cells: Readonly<Record<string, Value>> | null;
-  /** Reason `waiting`: the row of the same system that it refers to, and its entity. */
+  /**
+   * Reason `waiting`: the row of the same system that it refers to, and its entity. Reason
+   * `duplicate`, of a row that we inserted: the row that became its record meanwhile.
+   */
   readonly waits: { readonly entity: string; readonly key: string } | null;
 }
 

@@ -1,5 +1,5 @@
 import type { Entity, Read } from '../contract/entity.ts';
-import type { OutboxEntry } from '../contract/ledger.ts';
+import type { OutboxEntry, ParkedRow } from '../contract/ledger.ts';
 import type { Patch } from '../contract/patch.ts';
 import type { RecordState } from '../model/record.ts';
 import { type Cell, rowKeyValues } from '../model/value.ts';
@@ -194,10 +194,9 @@ function introduce(
   if (echo !== null && ours !== null) {
     const record = recordById(w, ours.record);
     if (record === undefined) return;
-    if (record?.views[system]?.status === 'linked') {
-      // Somebody made the same there meanwhile and renamed it: ours must not become another record.
-      const detail = `another row of ${system} became this record while this one was inserted`;
-      park(w, row, cells, { reason: 'duplicate', detail });
+    const other = record?.views[system];
+    if (other?.status === 'linked') {
+      parkCopy(w, row, cells, { entity: patch.entity.name, key: other.key });
       return;
     }
     if (record !== null) {
@@ -208,6 +207,12 @@ function introduce(
     }
   }
   if (partial) return;
+  const copied = copyOf(w, row);
+  if (copied === undefined) return;
+  if (copied !== null) {
+    parkCopy(w, row, cells, copied);
+    return;
+  }
   const match = matchRecord(w, patch);
   if (match === undefined) return;
   if (match === 'ambiguous') {
@@ -227,6 +232,24 @@ function introduce(
   } else {
     take(w, patch.entity, settleFirstContact(match, patch, occasionOf(w, event)));
   }
+}
+
+/** Somebody made the same there meanwhile and renamed it: ours must not become another record. */
+function parkCopy(w: Working, row: Row, cells: readonly Cell[], waits: ParkedRow['waits']): void {
+  const { system } = row.event.lens;
+  const detail = `another row of ${system} became this record while this one was inserted`;
+  park(w, row, cells, { reason: 'duplicate', detail, waits });
+}
+
+/**
+ * The row that took the place of a copy of ours: while that is there, only a user's change of the
+ * copy makes it something of its own, not that it is looked at again.
+ */
+function copyOf(w: Working, { event, parked }: Row): ParkedRow['waits'] | undefined {
+  if (parked?.reason !== 'duplicate' || parked.waits === null) return null;
+  if (event.origin === 'log' && event.parkedAs === undefined) return null;
+  const other = recordByLink(w, { system: event.lens.system, ...parked.waits });
+  return other == null ? other : parked.waits;
 }
 
 /** A new record; where a person wants none like it, only until its row is deleted. */

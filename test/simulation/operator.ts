@@ -57,7 +57,6 @@ export function perform(world: World, act: Act): boolean {
         const item = at(await parked(MANY), roll);
         if (item === undefined) return '';
         world.released ||= item.kind === 'hold';
-        noteAdopted(world, item);
         await retry([item.id]);
         return `retry ${item.kind}`;
       });
@@ -86,13 +85,6 @@ export function perform(world: World, act: Act): boolean {
     default:
       return change(world, system, act);
   }
-}
-
-function noteAdopted({ diary }: World, item: Parked): void {
-  if (item.kind !== 'row' || item.reason !== 'duplicate') return;
-  const { columns } = shapeOf(item.system, item.entity as Act['entity']);
-  const number = columns[item.entity === 'customer' ? 'customer_no' : 'order_no'] ?? '';
-  diary.adopted.add((item.cells?.[number] ?? '').replace(/~.*/, ''));
 }
 
 /** Who restores or resolves a sum or a set decides it: it is no longer the sum of its parts. */
@@ -219,7 +211,6 @@ export function sweep(world: World, round: number): void {
       if (item.kind !== kind || reason === 'schema_drift') continue;
       const undo = kind === 'hold' && world.random.fork(`sweep ${id}`).chance(0.5);
       world.released ||= kind === 'hold';
-      noteAdopted(world, item);
       await (undo ? discard([id]) : retry([id]));
       count(world, `${reason} ${undo ? 'undone' : 'tried again'}`);
     }

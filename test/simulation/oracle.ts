@@ -202,34 +202,11 @@ function checkRecord(state: State, record: RecordState, fail: Fail): void {
     const value = record.values[f] ?? null;
     if (value === null || !FOLLOWED.has(field.name)) continue;
     const write = outcome.history.find(`${entity.name}.${field.name}`, value);
-    if (write === null && isAdopted(outcome, entity, record, field.name, value)) continue;
     if (write === null) fail('invented', `nobody wrote ${field.name} ${value}`);
     else if (write.who !== whoOf(record)) {
       fail('crossed', `${field.name} ${value} of ${write.who} is in ${whoOf(record)}`);
     }
   }
-}
-
-/**
- * A copy of ours of which somebody had made the same there meanwhile, and renumbered it, is parked
- * as a duplicate. A person who has it tried again as it is makes it a record of its own: with what
- * its row holds, as its system spells that.
- */
-function isAdopted(
-  outcome: Outcome,
-  { name }: Entity,
-  record: RecordState,
-  field: string,
-  value: Value,
-): boolean {
-  const who = whoOf(record);
-  if (!outcome.diary.adopted.has(who) || !outcome.diary.renumbered.has(who)) return false;
-  return outcome.history.writes.some(
-    (write) =>
-      write.field === `${name}.${field}` &&
-      write.who === who &&
-      isRewritten(outcome, 'erp', field, value, write.value),
-  );
 }
 
 /** Whether a trigger made `has` out of `wants`. */

@@ -17,8 +17,6 @@ export interface Diary {
   readonly disturbed: Set<string>;
   readonly created: Map<string, string>;
   readonly renumbered: Set<string>;
-  /** Things of which a row was parked as a duplicate and tried again as it was. */
-  readonly adopted: Set<string>;
   /** Parked as invalid for a while. */
   readonly spoiled: Set<string>;
   /** Taken out of `where`, or soft-deleted, at some time. */
@@ -34,7 +32,6 @@ export const openDiary = (): Diary => ({
   disturbed: new Set(),
   created: new Map(),
   renumbered: new Set(),
-  adopted: new Set(),
   spoiled: new Set(),
   hidden: new Set(),
   deletes: [],

@@ -9,7 +9,12 @@ import { decideRows } from '../../src/reconcile/batch.ts';
 import { indexSending, openEcho } from '../../src/reconcile/echo.ts';
 import { floodGauge } from '../../src/reconcile/flood.ts';
 import { identityOf } from '../../src/reconcile/identity.ts';
-import { type Route, type RowEvent, rowEvents } from '../../src/reconcile/row-event.ts';
+import {
+  parkedEvent,
+  type Route,
+  type RowEvent,
+  rowEvents,
+} from '../../src/reconcile/row-event.ts';
 import {
   identityChanges,
   isComplete,
@@ -140,6 +145,11 @@ const withoutErp = (record: RecordState, outbox: Record<string, number> = {}): R
   return { ...record, views, outbox };
 };
 
+const parkedRowOf = (key: string, cells: ParkedRow['cells'], waits: ParkedRow['waits']) => {
+  const row = { system: 'erp', entity: 'customer', key, cells, waits };
+  return { ...row, kind: 'row', id: 7, since: 1, reason: 'duplicate', detail: '' } as const;
+};
+
 describe('identity', () => {
   test('a row that nobody knows is a new record', () => {
     const w = decide({ records: [] }, [event('crm', ada)]);
@@ -172,6 +182,29 @@ describe('identity', () => {
   test('a second row of the same system is parked', () => {
     const w = decide({ records: [recordOf(customer, ada)] }, [event('erp', ada, { key: 'erp-2' })]);
     expect(parkedIn(w)).toMatchObject([{ reason: 'duplicate', key: 'erp-2' }]);
+  });
+
+  test('a copy of ours that somebody made in vain stays one until he changes it', () => {
+    const renamed = recordOf(customer, { ...ada, no: 'C-2', email: 'ada@y' });
+    const copy = parkedRowOf('erp-2', ada, { entity: 'customer', key: 'erp-1' });
+    const again = parkedEvent(copy, new Map([['customer', customer]])) as RowEvent;
+    const memory = { records: [renamed], parked: [copy] };
+    const w = decide(memory, [again]);
+    expect(parkedIn(w)).toMatchObject([{ id: 7, key: 'erp-2', waits: copy.waits }]);
+    expect(w.touched.size).toBe(0);
+    const changed = decide(memory, [event('erp', { name: 'Ada L.' }, { key: 'erp-2' })]);
+    expect(only(changed)).toMatchObject({ id: 50, values: ['C-1', 'Ada L.', 'ada@x'] });
+    const alone = decide({ records: [], parked: [copy] }, [again]);
+    expect(only(alone)).toMatchObject({ id: 50 });
+  });
+
+  test('a parked row that went before it is tried again is passed over', () => {
+    const gone = parkedRowOf('erp-2', ada, null);
+    const again = parkedEvent(gone, new Map([['customer', customer]])) as RowEvent;
+    expect(decide({ records: [] }, [again]).touched.size).toBe(0);
+    const later = { ...gone, cells: { ...gone.cells, name: 'Ada L.' } };
+    const w = decide({ records: [], parked: [later] }, [again]);
+    expect(only(w).values).toEqual(['C-1', 'Ada L.', 'ada@x']);
   });
 
   test('a row keeps its record under a new key', () => {
