@@ -2,102 +2,52 @@ import type { Applier, ApplyTransaction, TableWrite } from '../../src/contract/a
 import { type CarrickError, halt } from '../../src/errors.ts';
 import type { WriteContext } from './attempt.ts';
 import type { MysqlOptions } from './config.ts';
-import { describeTables, type MysqlTable } from './describe.ts';
-import { asCarrickError } from './errors.ts';
 import { rowsInTheWay } from './insert.ts';
-import { lazySession, type Session } from './session.ts';
+import type { Session } from './session.ts';
 import { MARK_TABLE } from './setup.ts';
+import { openWriting } from './transaction.ts';
 import { writeContext, writeRows } from './write.ts';
 
 /** One connection, one transaction at a time; see src/contract/applier.ts. */
 export function openApplier(options: MysqlOptions, instance: string): Applier {
-  const lazy = lazySession(options);
-  const known = new Map<string, MysqlTable>();
-
-  /** A failed statement leaves the session in doubt: its end rolls back what it had open. */
-  const fail = async (error: unknown): Promise<CarrickError> => {
-    await lazy.reset();
-    known.clear();
-    return asCarrickError(error, 'target');
-  };
-
-  const tableOf = async (session: Session, name: string): Promise<MysqlTable> => {
-    const seen = known.get(name);
-    if (seen !== undefined) return seen;
-    const [table] = await describeTables(session, options.database, [name]);
-    if (table === undefined) throw missingTable(name);
-    known.set(name, table);
-    return table;
-  };
+  const writing = openWriting(options, 'one');
 
   const transaction = (session: Session): ApplyTransaction => {
-    let open = true;
-    const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
-      try {
-        return await work();
-      } catch (error) {
-        open = false;
-        throw await fail(error);
-      }
+    const open = writing.transaction(session);
+    const contextOf = async (write: TableWrite): Promise<WriteContext> => {
+      const table = await writing.tables.get(session, write.table);
+      return writeContext(session, options.database, table, write);
     };
-    const contextOf = async (write: TableWrite): Promise<WriteContext> =>
-      writeContext(session, options.database, await tableOf(session, write.table), write);
     return {
-      write: (write) => attempt(async () => writeRows(await contextOf(write))),
+      write: (write) => open.attempt(async () => writeRows(await contextOf(write))),
       inTheWay: (insert, columns) =>
-        attempt(async () => rowsInTheWay(await contextOf(insert), columns)),
-      async commit() {
-        open = false;
-        await session.run('COMMIT').catch(async (error) => {
-          throw await fail(error);
-        });
-      },
-      async [Symbol.asyncDispose]() {
-        if (!open) return;
-        open = false;
-        await session.run('ROLLBACK').catch(() => lazy.reset());
-      },
+        open.attempt(async () => rowsInTheWay(await contextOf(insert), columns)),
+      commit: () => open.commit(() => session.run('COMMIT')),
+      [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
     };
   };
 
   return {
-    async committed() {
-      try {
-        return await lockedMark(await lazy.get(), instance);
-      } catch (error) {
-        throw await fail(error);
-      }
-    },
-    async begin(batch) {
-      try {
-        const session = await lazy.get();
+    committed: () => writing.on((session) => lockedMark(session, instance)),
+    begin: (batch) =>
+      writing.on(async (session) => {
         await session.run('START TRANSACTION');
         await moveMark(session, instance, batch);
         return transaction(session);
-      } catch (error) {
-        throw await fail(error);
-      }
-    },
-    async fence(batch, lane = 'watermark') {
-      try {
-        const session = await lazy.get();
+      }),
+    fence: (batch, lane = 'watermark') =>
+      writing.on(async (session) => {
         await session.run(
           `INSERT INTO ${MARK_TABLE} (instance, lane, batch) VALUES (?, ?, ?)
            ON DUPLICATE KEY UPDATE batch = ?`,
           [instance, lane, batch, batch],
         );
-      } catch (error) {
-        throw await fail(error);
-      }
-    },
-    async ping() {
-      try {
-        await (await lazy.get()).rows('SELECT 1');
-      } catch (error) {
-        throw await fail(error);
-      }
-    },
-    [Symbol.asyncDispose]: () => lazy[Symbol.asyncDispose](),
+      }),
+    ping: () =>
+      writing.on(async (session) => {
+        await session.rows('SELECT 1');
+      }),
+    [Symbol.asyncDispose]: () => writing[Symbol.asyncDispose](),
   };
 }
 
@@ -132,11 +82,4 @@ const fenced = (instance: string, batch: number): CarrickError =>
     'target.fenced',
     `the mark of instance ${instance} is already at batch ${batch} or past it`,
     'Another Carrick of the same instance delivers here: stop one, or give it its own instance.',
-  );
-
-const missingTable = (name: string): CarrickError =>
-  halt(
-    'target.refused',
-    `table ${name} does not exist, or this account may not read it`,
-    'Correct the table in the mapping, or grant SELECT, INSERT, UPDATE and DELETE on it.',
   );

@@ -1,11 +1,11 @@
 import { rowKey, type Value } from '../../src/model/value.ts';
 import { sparingly, type WriteContext } from './attempt.ts';
-import { keyEquals } from './keyset.ts';
+import { updateEach } from './exact-key.ts';
 import { columnsOf, decoder, keyIn, pick } from './read.ts';
-import { comparable, literal, type MysqlColumn, quoteName, selected, written } from './types.ts';
+import { comparable, type MysqlColumn, quoteName, selected } from './types.ts';
 
 /** Rows that one UPDATE changes: its CASE is searched row by row, so a longer one is slower. */
-const UPDATE_ROWS = 64;
+export const UPDATE_ROWS = 64;
 
 /**
  * Updates and deletes: the rows are locked and read as they are now (a locking read sees the last
@@ -96,22 +96,11 @@ async function updateRows(
   { session, table, write, target, key }: WriteContext,
   rows: readonly number[],
 ): Promise<number> {
-  const [first] = key;
-  const simple = key.length === 1 && (first!.kind === 'integer' || first!.kind === 'string');
-  const subject = simple ? quoteName(first!.name) : '';
   const keys = rows.map((at) => write.rows[at]!.key ?? []);
-  const tests = keys.map((k) => (simple ? literal(first!, k[0]!) : keyEquals(key, k)));
-  const settings = columnsOf(table, write.columns).map((column, i) => {
-    const name = quoteName(column.name);
-    const cases = rows.map((at, j) => {
-      return `WHEN ${tests[j]} THEN ${written(column, write.rows[at]!.values[i]!)}`;
-    });
-    return `${name} = CASE ${subject} ${cases.join(' ')} END`;
-  });
-  const result = await session.run(
-    `UPDATE ${target} SET ${settings.join(', ')} WHERE ${keyIn(key, keys)}`,
-  );
-  return result.changedRows;
+  const values = rows.map((at) => write.rows[at]!.values);
+  const columns = columnsOf(table, write.columns);
+  const { changedRows } = await session.run(updateEach(target, key, columns, keys, values));
+  return changedRows;
 }
 
 async function deleteRows(

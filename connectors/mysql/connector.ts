@@ -2,6 +2,7 @@ import type { Connector, ConnectorContext, Needs, System } from '../../src/contr
 import type { TableSpec } from '../../src/model/change.ts';
 import { openApplier } from './applier.ts';
 import { type MysqlOptions, optionsSchema, parseOptions } from './config.ts';
+import { openCopier } from './copier.ts';
 import { describeTables } from './describe.ts';
 import { asCarrickError } from './errors.ts';
 import { preflight } from './preflight.ts';
@@ -30,9 +31,10 @@ function connect(options: MysqlOptions, context: ConnectorContext): System {
     describe: (tables) => ask((session) => describeTables(session, options.database, tables)),
     preflight: (needs: Needs) => preflight(options, needs),
     setupScript: (needs: Needs) => setupScript(options, needs),
-    setup: () => ask(setup),
+    setup: (needs: Needs) => ask((session) => setup(session, needs)),
     source: (tables: readonly TableSpec[]) => openSource(options, tables, context),
     applier: async () => openApplier(options, context.instance),
+    copier: async (feed: string) => openCopier(options, context.instance, feed),
     clockOffset: () => ask(clockOffset),
     [Symbol.asyncDispose]: async () => {},
   };

@@ -10,6 +10,10 @@ export interface MysqlTable extends TableSchema {
   readonly unique: readonly (readonly string[])[];
 }
 
+/** Whether a unique index has exactly these columns. */
+export const isIndexed = ({ unique }: MysqlTable, key: readonly string[]): boolean =>
+  unique.some((index) => index.length === key.length && index.every((name) => key.includes(name)));
+
 /** Database and table of a name in a mapping: `table`, or `database.table`. */
 export function splitName(name: string, database: string): readonly [string, string] {
   const dot = name.indexOf('.');

@@ -114,6 +114,9 @@ const LOGIN = new Set([1044, 1045, 1049, 1130, 1251, 1396, 1698, 3118, 3159, 395
 /** The server takes encrypted connections alone. */
 const SECURE_TRANSPORT_REQUIRED = 3159;
 
+/** Begins what a statement converts in vain where it has found a row that it is not to change. */
+export const ANOTHER_ROW = 'carrick found another row: ';
+
 export interface Refusal {
   readonly errno: number;
   /** SQLSTATE. */
@@ -123,8 +126,12 @@ export interface Refusal {
 
 /** The refusal of a single row, or null when `error` concerns more than one row's values. */
 export function refusalOf(error: unknown): Refusal | null {
-  const { errno = 0, sqlState } = serverError(error);
+  const { errno = 0, sqlState, sqlMessage } = serverError(error);
   if (meanings.get(errno) !== 'row') return null;
+  if (sqlMessage?.includes(`'${ANOTHER_ROW}`)) {
+    const reason = 'a unique index takes another row for this one';
+    return { errno: DUPLICATE_ENTRY, code: '23000', reason };
+  }
   return { errno, code: sqlState ?? 'HY000', reason: messageWithoutValues(error) };
 }
 

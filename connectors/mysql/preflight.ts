@@ -10,7 +10,7 @@ import {
   checkVersion,
 } from './server-checks.ts';
 import { openSession, type Session } from './session.ts';
-import { checkMark, checkTables, checkWriteGrants } from './table-checks.ts';
+import { checkCopies, checkOwnTables, checkTables, checkWriteGrants } from './table-checks.ts';
 
 type Check = (session: Session) => Promise<Finding[]>;
 
@@ -32,8 +32,9 @@ export async function preflight(options: MysqlOptions, needs: Needs): Promise<Fi
     gtid: checkGtid,
     filters: (s) => checkFilters(s, options, needs),
     replication: checkReplicationGrants,
-    mark: checkMark,
+    mark: (s) => checkOwnTables(s, needs),
     tables: (s) => checkTables(s, options, needs),
+    copies: (s) => checkCopies(s, options, needs),
     grants: (s) => checkWriteGrants(s, options, needs),
   };
   const findings: Finding[] = [];

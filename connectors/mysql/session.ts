@@ -30,7 +30,12 @@ export interface Session extends AsyncDisposable {
    */
   rowsUpTo(sql: string, bytes: number): Promise<{ rows: TextRow[]; cut: boolean }>;
   run(sql: string, values?: readonly unknown[]): Promise<Written>;
+  /** Several statements in one message; what each gave. The first that fails is the last. */
+  each(sql: string, values: readonly unknown[]): Promise<(TextRow[] | Written)[]>;
 }
+
+/** How many statements the server takes in one message. */
+export type Statements = 'one' | 'several';
 
 /** Longer than any lock wait: a server that says nothing for so long is as good as gone. */
 const STATEMENT_TIMEOUT_MS = 60_000;
@@ -52,13 +57,17 @@ const PREAMBLE = [
    innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, wait_timeout = ${IDLE_LIMIT_S}`,
 ];
 
-export async function openSession(options: MysqlOptions): Promise<Session> {
+export async function openSession(
+  options: MysqlOptions,
+  statements: Statements = 'one',
+): Promise<Session> {
   // Without a default database: statements name it, and an account may have no right on it.
   const connection = await mysql.createConnection({
     ...connectionOf(options),
     supportBigNumbers: true,
     bigNumberStrings: true,
     rowsAsArray: true,
+    multipleStatements: statements === 'several',
     // The server's own text: nothing passes through a Date or a double (invariant 9). JSON columns
     // are declared as binary on the wire, so the character set is named here.
     typeCast: (field) => field.string('utf8'),
@@ -84,6 +93,8 @@ export async function openSession(options: MysqlOptions): Promise<Session> {
       rowsUpTo: (sql, bytes) => rowsUpTo(connection, sql, bytes),
       run: async (sql, values) =>
         (await connection.query(statement(sql, values)))[0] as mysql.ResultSetHeader,
+      each: async (sql, values) =>
+        (await connection.query(statement(sql, values)))[0] as (TextRow[] | Written)[],
       [Symbol.asyncDispose]: async () => connection.destroy(),
     };
   } catch (error) {
@@ -128,7 +139,7 @@ export interface LazySession extends AsyncDisposable {
   reset(): Promise<void>;
 }
 
-export function lazySession(options: MysqlOptions): LazySession {
+export function lazySession(options: MysqlOptions, statements: Statements = 'one'): LazySession {
   let session: Promise<Session> | null = null;
   let usedAt = 0;
   const reset = async (): Promise<void> => {
@@ -144,7 +155,7 @@ export function lazySession(options: MysqlOptions): LazySession {
       const open = await session?.catch(() => null);
       if (open?.closed() || performance.now() - usedAt > REOPEN_AFTER_MS) await reset();
       usedAt = performance.now();
-      session ??= openSession(options);
+      session ??= openSession(options, statements);
       try {
         return await session;
       } catch (error) {

@@ -1,6 +1,6 @@
 import type { Needs } from '../../src/contract/connector.ts';
 import type { MysqlOptions } from './config.ts';
-import { quoteTable } from './describe.ts';
+import { quoteTable, splitName } from './describe.ts';
 import type { Session } from './session.ts';
 
 /** Where each installation says whose transaction follows: see the word mark in the design. */
@@ -15,6 +15,24 @@ const CREATE_MARK = `CREATE TABLE IF NOT EXISTS ${MARK_TABLE} (
   PRIMARY KEY (instance, lane)
 ) ENGINE = InnoDB`;
 
+/** Where each feed says how far it has come; its place is written with what it stands for. */
+export const FEED_TABLE = 'carrick.carrick_feed';
+
+/** A feed that has never committed has no position. */
+const CREATE_FEED = `CREATE TABLE IF NOT EXISTS ${FEED_TABLE} (
+  instance VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  feed VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  position LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+  progress LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+  PRIMARY KEY (instance, feed)
+) ENGINE = InnoDB`;
+
+/** What `setup` creates beside the database. `check`: what preflight calls it. */
+export const ownTables = ({ copies = [] }: Needs) => [
+  { name: MARK_TABLE, check: 'mark', create: CREATE_MARK },
+  ...(copies.length === 0 ? [] : [{ name: FEED_TABLE, check: 'feed', create: CREATE_FEED }]),
+];
+
 /**
  * For an administrator: what `setup` creates and the least rights that running takes. REPLICATION
  * CLIENT is what MariaDB calls BINLOG MONITOR; it takes both names.
@@ -25,32 +43,42 @@ export function setupScript(options: MysqlOptions, needs: Needs): string[] {
     const rights = written ? 'SELECT, INSERT, UPDATE, DELETE' : 'SELECT';
     return `GRANT ${rights} ON ${quoteTable(name, options.database)} TO ${account}`;
   });
+  const copies = (needs.copies ?? []).map(({ name, removes }) => {
+    const rights = `SELECT, INSERT, UPDATE${removes ? ', DELETE' : ''}`;
+    return `GRANT ${rights} ON ${quoteTable(name, options.database)} TO ${account}`;
+  });
+  const own = ownTables(needs);
   return [
     CREATE_DATABASE,
-    CREATE_MARK,
+    ...own.map(({ create }) => create),
     `-- ${account}: write the host that the account was created with in place of %`,
     `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${account}`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ${MARK_TABLE} TO ${account}`,
+    ...own.map(({ name }) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${account}`),
     ...tables,
+    ...copies,
   ];
 }
 
-/** Creates the database and the table of the mark where they are missing; says what it created. */
-export async function setup(session: Session): Promise<string[]> {
+/** Creates the database and the tables of Carrick where they are missing; says what it created. */
+export async function setup(session: Session, needs: Needs): Promise<string[]> {
   const done: string[] = [];
   if (!(await exists(session, 'schemata', `schema_name = '${MARK_DATABASE}'`))) {
     await session.run(CREATE_DATABASE);
     done.push(`created database ${MARK_DATABASE}`);
   }
-  if (!(await markExists(session))) {
-    await session.run(CREATE_MARK);
-    done.push(`created table ${MARK_TABLE}`);
+  for (const { name, create } of ownTables(needs)) {
+    if (await tableExists(session, name)) continue;
+    await session.run(create);
+    done.push(`created table ${name}`);
   }
   return done;
 }
 
-export const markExists = (session: Session): Promise<boolean> =>
-  exists(session, 'tables', `table_schema = '${MARK_DATABASE}' AND table_name = 'carrick_mark'`);
+/** `name`: one of Carrick's own tables. */
+export function tableExists(session: Session, name: string): Promise<boolean> {
+  const [database, table] = splitName(name, MARK_DATABASE);
+  return exists(session, 'tables', `table_schema = '${database}' AND table_name = '${table}'`);
+}
 
 async function exists(session: Session, view: string, condition: string): Promise<boolean> {
   const rows = await session.rows(`SELECT 1 FROM information_schema.${view} WHERE ${condition}`);

@@ -1,5 +1,5 @@
-import type { Outcome, RowWrite, TableWrite } from '../../src/contract/applier.ts';
-import { rowKey } from '../../src/model/value.ts';
+import type { Outcome, TableWrite } from '../../src/contract/applier.ts';
+import { rowKey, type Value } from '../../src/model/value.ts';
 import type { WriteContext } from './attempt.ts';
 import { changeRows } from './change.ts';
 import { type MysqlTable, quoteTable } from './describe.ts';
@@ -43,10 +43,10 @@ function slices({ session, write, outcomes }: WriteContext): number[][] {
   let bytes = 0;
   let keys = new Set<string>();
   for (const [at, row] of write.rows.entries()) {
-    const size = sizeOf(row);
+    const size = sizeOf(row.key ?? [], row.values);
     if (size > session.maxPacket / 4) {
-      const reason = 'the row is larger than a quarter of max_allowed_packet';
-      outcomes[at] = { kind: 'refused', code: '08S01', reason };
+      const [code, reason] = TOO_LARGE;
+      outcomes[at] = { kind: 'refused', code, reason };
       continue;
     }
     const key = row.key === null ? null : rowKey(row.key);
@@ -65,10 +65,16 @@ function slices({ session, write, outcomes }: WriteContext): number[][] {
   return cut;
 }
 
+/** SQLSTATE and reason of a row that no packet can hold. */
+export const TOO_LARGE = [
+  '08S01',
+  'the row is larger than a quarter of max_allowed_packet',
+] as const;
+
 /** Characters, doubled for the key that a CASE repeats for every column. */
-function sizeOf({ key, values }: RowWrite): number {
+export function sizeOf(key: readonly Value[], values: readonly Value[]): number {
   let size = 0;
   for (const value of values) size += (value?.length ?? 0) + 8;
-  for (const value of key ?? []) size += ((value?.length ?? 0) + 16) * (values.length + 1);
+  for (const value of key) size += ((value?.length ?? 0) + 16) * (values.length + 1);
   return size;
 }

@@ -18,7 +18,7 @@ beforeAll(async () => {
   user = await mysqlClient(server.url);
   options = optionsOf(server.url);
   await using session = await openSession(options);
-  await setup(session);
+  await setup(session, { tables: [] });
 });
 afterAll(async () => {
   await user?.end();

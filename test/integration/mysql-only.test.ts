@@ -47,7 +47,7 @@ describe.skipIf(!isMysql)(isMysql ? 'MySQL' : `MySQL (${reason})`, () => {
     client = await mysqlClient(server.url);
     await makeEnd(client);
     await using session = await openSession(optionsOf(server.url));
-    await setup(session);
+    await setup(session, { tables: [] });
   });
   afterAll(async () => {
     await client.end();

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { type MysqlOptions, parseOptions } from '../../connectors/mysql/config.ts';
+import { openCopier } from '../../connectors/mysql/copier.ts';
 import { preflight } from '../../connectors/mysql/preflight.ts';
 import { openSession } from '../../connectors/mysql/session.ts';
 import { setup, setupScript } from '../../connectors/mysql/setup.ts';
 import type { Needs } from '../../src/contract/connector.ts';
+import type { Position } from '../../src/model/position.ts';
 import {
   ensureServers,
   erpProduct,
@@ -17,6 +19,8 @@ const mariadb = (await erpProduct()) === 'MariaDB';
 
 const optionsOf = (url: string): MysqlOptions =>
   (parseOptions({ url }) as { options: MysqlOptions }).options;
+
+const LONG_KEPT = { 'binlog-expire-logs-seconds': '604800' };
 
 const NEEDS: Needs = {
   tables: [
@@ -33,8 +37,7 @@ async function outcomes(options: MysqlOptions, needs: Needs): Promise<string[]> 
 
 describe('a server that is ready', () => {
   test('has nothing to say, to the least account too', async (context) => {
-    const settings = { 'binlog-expire-logs-seconds': '604800' };
-    await using server = await startMariadb({ settings });
+    await using server = await startMariadb({ settings: LONG_KEPT });
     needsControl(context, server);
     await using admin = await mysqlClient(server.url);
     await admin.query(TABLES);
@@ -49,7 +52,7 @@ describe('a server that is ready', () => {
       'problem mysql.table',
     ]);
     await using session = await openSession(options);
-    await setup(session);
+    await setup(session, { tables: [] });
     for (const sql of setupScript(crew, NEEDS)) if (!sql.startsWith('--')) await admin.query(sql);
     expect(await preflight(crew, NEEDS)).toEqual([]);
     await admin.query(`ALTER TABLE customer ADD boss INT,
@@ -148,5 +151,67 @@ describe('a badly configured server', () => {
     await server.stop();
     const [gone] = await preflight(options, NEEDS);
     expect(gone).toMatchObject({ outcome: 'unknown', check: 'mysql.connection' });
+  });
+});
+
+describe('what feeds write', () => {
+  const copies = [
+    { name: 'customer', key: ['id'], columns: ['id', 'name'], removes: false },
+    { name: 'country', key: ['code'], columns: ['code', 'label', 'nme'], removes: true },
+    { name: 'loose', key: ['id'], columns: ['id', 'twice'], removes: true },
+    { name: 'nowhere', key: ['id'], columns: ['id'], removes: true },
+  ];
+
+  test('needs a place, an index on the key, and columns that can be written', async (context) => {
+    await using server = await startMariadb({ settings: LONG_KEPT });
+    needsControl(context, server);
+    await using admin = await mysqlClient(server.url);
+    await admin.query(`${TABLES}; CREATE TABLE loose
+      (id INT, twice INT AS (id * 2), k INT, UNIQUE (id, k)) ENGINE = MyISAM`);
+    const options = optionsOf(server.url);
+    await using session = await openSession(options);
+    await setup(session, { tables: [] });
+    const findings = await preflight(options, { tables: [], copies });
+    expect(findings).toMatchObject([
+      { check: 'mysql.feed', message: expect.stringContaining('carrick.carrick_feed') },
+      { check: 'mysql.column', message: 'table country has no column label' },
+      { check: 'mysql.column', message: 'table country has no column nme' },
+      { check: 'mysql.engine', message: expect.stringContaining('country') },
+      { check: 'mysql.generated', message: expect.stringContaining('column twice of loose') },
+      {
+        check: 'mysql.index',
+        fix: expect.stringContaining('CREATE UNIQUE INDEX carrick_key ON loose (id)'),
+      },
+      { check: 'mysql.engine', message: expect.stringContaining('loose') },
+      { check: 'mysql.table', message: expect.stringContaining('nowhere') },
+    ]);
+    expect(findings.every(({ outcome }) => outcome === 'problem')).toBe(true);
+    expect(await setup(session, { tables: [], copies })).toEqual([
+      'created table carrick.carrick_feed',
+    ]);
+  });
+
+  test('is granted by the script, and no more than that', async (context) => {
+    await using server = await startMariadb({ settings: LONG_KEPT });
+    needsControl(context, server);
+    await using admin = await mysqlClient(server.url);
+    await admin.query(`${TABLES}; CREATE USER crew@'%' IDENTIFIED BY 'c'`);
+    const crew = { ...optionsOf(server.url), user: 'crew', password: 'c' };
+    const needs: Needs = { tables: [], copies: copies.slice(0, 1) };
+    for (const sql of setupScript(crew, needs)) if (!sql.startsWith('--')) await admin.query(sql);
+    expect(await preflight(crew, needs)).toEqual([]);
+    await using copier = openCopier(crew, 'main', 'crm_to_erp');
+    expect(await copier.place()).toBeNull();
+    await using transaction = await copier.begin();
+    const write = { op: 'put', table: 'customer', key: ['id'], columns: ['id', 'name'] } as const;
+    const rows = [['1', 'Ann']];
+    expect(await transaction.write({ ...write, keys: [], rows, fresh: true })).toEqual([]);
+    await transaction.commit({ position: 'mysql:1' as Position, progress: '{}' });
+    await admin.query(`REVOKE UPDATE ON carrick.carrick_feed FROM crew@'%';
+      REVOKE UPDATE ON app.customer FROM crew@'%'`);
+    expect(await preflight(crew, needs)).toMatchObject([
+      { check: 'mysql.grants', message: 'this account lacks UPDATE on customer' },
+      { check: 'mysql.grants', message: 'this account lacks UPDATE on carrick.carrick_feed' },
+    ]);
   });
 });
