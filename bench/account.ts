@@ -60,14 +60,17 @@ const fieldsOf = (connector: 'postgres' | 'mysql'): string => {
   );
 };
 
-/** Two-way: nothing is planned away because only one side happens to write. */
+/**
+ * Settled: nothing is planned away because only one side happens to write. Fed: the mapping says
+ * that only one does.
+ */
 export const mapping = (
   crm: 'postgres' | 'mysql',
   erp: 'postgres' | 'mysql',
-  entity = 'account',
+  { entity = 'account', fed = false }: { entity?: string; fed?: boolean } = {},
 ): string => `\
 entity: ${entity}
-match: [[number]]
+${fed ? 'feed: crm\n' : ''}match: [[number]]
 fields:
   number: {type: integer, required: true}
   last_contact: timestamp
@@ -92,6 +95,9 @@ ${fieldsOf(crm)}
     key: id
     fields:
 ${fieldsOf(erp)}
+${fed ? '' : SETTLING}`;
+
+const SETTLING = `\
 conflicts:
   - {fields: [credit_limit], prefer: erp}
   - {prefer: crm}

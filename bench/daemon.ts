@@ -9,7 +9,9 @@ import { mapping } from './account.ts';
 import { cpuSeconds, peakMiB } from './process.ts';
 import type { Side } from './side.ts';
 
-const PROGRAM = resolve(import.meta.dirname, '../src/main.ts');
+const ROOT = resolve(import.meta.dirname, '..');
+/** Compiled, as the image has it: else every start would strip the types of all files first. */
+const PROGRAM = join(ROOT, 'dist/src/main.js');
 const START_TIMEOUT_MS = 20_000;
 
 export interface Daemon extends AsyncDisposable {
@@ -28,6 +30,11 @@ export interface Daemon extends AsyncDisposable {
 
 let instances = 0;
 
+/** Compiles the program that `prepareDaemon` starts. */
+export async function buildDaemon(): Promise<void> {
+  await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
+}
+
 /**
  * Writes configuration and mapping, and lets `carrick setup` prepare both sides. The caller's
  * NODE_OPTIONS reach the daemon: `NODE_OPTIONS='--cpu-prof --cpu-prof-dir=/tmp/profiles'`.
@@ -35,7 +42,7 @@ let instances = 0;
 export async function prepareDaemon(
   crm: Side,
   erp: Side,
-  entities: readonly string[] = ['account'],
+  { entities = ['account'], fed = false }: { entities?: readonly string[]; fed?: boolean } = {},
 ): Promise<Daemon> {
   const folder = await scratchFolder('daemon');
   const address = `127.0.0.1:${await freePort()}`;
@@ -43,7 +50,7 @@ export async function prepareDaemon(
   for (const entity of entities) {
     writeFileSync(
       join(folder, `${entity}.mapping.yaml`),
-      mapping(crm.connector, erp.connector, entity),
+      mapping(crm.connector, erp.connector, { entity, fed }),
     );
   }
   writeFileSync(

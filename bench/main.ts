@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureServers } from '../test/support/index.ts';
 import { type Bench, type Measured, measure, type Sizes } from './bench.ts';
+import { buildDaemon } from './daemon.ts';
 import { linesOf, tableOf } from './table.ts';
 import { entityGrowth } from './works/growth.ts';
 import { latency } from './works/latency.ts';
@@ -27,7 +28,7 @@ const BENCHES: readonly Bench[] = [
   ledgerGrowth,
   entityGrowth,
   latency,
-  memory,
+  ...memory,
 ];
 
 const FULL: Sizes = {
@@ -69,7 +70,7 @@ async function main(): Promise<void> {
   const chosen = BENCHES.filter(({ name }) => values.only?.includes(name) ?? true);
   const sizes = values.quick ? QUICK : FULL;
   const repeat = Number(values.repeat ?? (values.quick ? 1 : 5));
-  await ensureServers();
+  await Promise.all([ensureServers(), buildDaemon()]);
   const results: { readonly bench: Bench; readonly measured: readonly Measured[] }[] = [];
   for (const bench of chosen)
     results.push({ bench, measured: await runBench(bench, sizes, repeat) });

@@ -47,7 +47,7 @@ function contender(
           await side.run(`insert into ${entity}s select * from accounts`);
         }
       }
-      await using daemon = await prepareDaemon(crm, erp, entities);
+      await using daemon = await prepareDaemon(crm, erp, { entities });
       daemon.start();
       await daemon.ready();
       const last = entities.at(-1);

@@ -9,40 +9,51 @@ const BURST = 500;
 /** A revision that comes after all others. */
 const LAST = 1_000_000;
 
-export const memory: Bench = {
-  name: 'memory',
-  leavesOut: [
-    'Largest resident set of the daemon (VmHWM), which includes about 50 MiB of Node itself; the ' +
-      'daemon runs with its defaults between two PostgreSQL servers.',
-    'Start is timed from the process to the first change in the target.',
-  ],
-  async open(sizes, stack) {
-    const start = () => startPostgres({ durable: true });
-    const [one, other] = [stack.use(await start()), stack.use(await start())];
-    const rows = sizes.memoryRows.toLocaleString('en');
-    const peak = (key: string, work: string) => ({
-      ...{ key, work: `peak memory, ${work}`, unit: 'MiB' as const, goals: {}, limit: LIMIT_MIB },
-    });
-    return {
-      figures: [
-        peak('load', `first load of ${rows} rows`),
-        peak('bulk', `one transaction of ${rows} inserts`),
-        peak('outage', `target down for ${sizes.outageSeconds} s under load, then caught up`),
-        {
-          ...{ key: 'start', work: `start to first change, ${rows} records`, unit: 's' },
-          ...{ goals: {}, limit: 1 },
-        },
-      ],
-      contenders: [{ name: 'Carrick', run: () => peaks(one, other, sizes) }],
-    };
-  },
-};
+export const memory: readonly Bench[] = [bench('memory', false), bench('memory-fed', true)];
 
-async function peaks(one: TestServer, other: TestServer, sizes: Sizes) {
+function bench(name: string, fed: boolean): Bench {
+  const of = fed ? 'fed, ' : '';
+  return {
+    name,
+    leavesOut: [
+      'Largest resident set of the daemon (VmHWM), which includes about 50 MiB of Node itself; the ' +
+        'daemon runs with its defaults between two PostgreSQL servers.',
+      'Start is timed from the process to the first change in the target.',
+    ],
+    async open(sizes, stack) {
+      const start = () => startPostgres({ durable: true });
+      const [one, other] = [stack.use(await start()), stack.use(await start())];
+      const rows = sizes.memoryRows.toLocaleString('en');
+      const peak = (key: string, work: string) => ({
+        ...{
+          key,
+          work: `peak memory, ${of}${work}`,
+          unit: 'MiB' as const,
+          goals: {},
+          limit: LIMIT_MIB,
+        },
+      });
+      return {
+        figures: [
+          peak('load', `first load of ${rows} rows`),
+          peak('bulk', `one transaction of ${rows} inserts`),
+          peak('outage', `target down for ${sizes.outageSeconds} s under load, then caught up`),
+          {
+            ...{ key: 'start', work: `start to first change, ${of}${rows} records`, unit: 's' },
+            ...{ goals: {}, limit: 1 },
+          },
+        ],
+        contenders: [{ name: 'Carrick', run: () => peaks(one, other, sizes, fed) }],
+      };
+    },
+  };
+}
+
+async function peaks(one: TestServer, other: TestServer, sizes: Sizes, fed: boolean) {
   const rows = sizes.memoryRows;
   await using crm = await openSide(one);
   await using erp = await openSide(other);
-  await using daemon = await prepareDaemon(crm, erp);
+  await using daemon = await prepareDaemon(crm, erp, { fed });
   await crm.insert(1, rows);
   daemon.start();
   await untilVisible(erp, rows, 0);

@@ -27,8 +27,9 @@ export const twoWay: Bench = {
         },
       ],
       contenders: [
-        contender('Carrick', one, other, replicated, 0.5),
-        contender('Carrick one-way', one, other, replicated, 0),
+        contender('Carrick', one, other, replicated, { share: 0.5, fed: false }),
+        contender('Carrick one-way', one, other, replicated, { share: 0, fed: false }),
+        contender('Carrick feed', one, other, replicated, { share: 0, fed: true }),
       ],
     };
   },
@@ -42,14 +43,14 @@ function contender(
   one: TestServer,
   other: TestServer,
   { singles }: Loads,
-  share: number,
+  { share, fed }: { share: number; fed: boolean },
 ): Contender {
   return {
     name,
     async run() {
       await using crm = await openSide(one);
       await using erp = await openSide(other);
-      await using daemon = await prepareDaemon(crm, erp);
+      await using daemon = await prepareDaemon(crm, erp, { fed });
       daemon.start();
       await daemon.ready();
       await crm.insert(1, singles);
