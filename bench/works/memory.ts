@@ -16,7 +16,7 @@ function bench(name: string, fed: boolean): Bench {
   return {
     name,
     leavesOut: [
-      'Largest resident set of the daemon (VmHWM), which includes about 50 MiB of Node itself; the ' +
+      'Largest resident set of the daemon (VmHWM), about 50 MiB of Node itself included; the ' +
         'daemon runs with its defaults between two PostgreSQL servers.',
       'Start is timed from the process to the first change in the target.',
     ],

@@ -29,8 +29,8 @@ const COMMON = [
   'Commits reach the disk on both servers; but PostgreSQL applies a subscription with ' +
     'synchronous_commit = off, its default.',
   'Reading the echoes of the last deliveries, after the target shows them, is not timed.',
-  'Only one side is written to. Carrick is told so (a feed); Carrick settling is not: its mapping ' +
-    'is two-way, it keeps views and stamps, and reads both logs.',
+  'Only one side is written to. Carrick is told so (a feed); Carrick settling is not: it keeps ' +
+    'links, views and stamps, and reads both logs.',
 ];
 
 const DEBEZIUM = [
