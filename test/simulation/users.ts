@@ -11,6 +11,14 @@ export interface Diary {
   transactions: number;
   /** Sum of all deltas by thing and field. */
   readonly deltas: Map<string, number>;
+  /** Each of them, and in which commit of which log it was made. */
+  readonly steps: {
+    readonly who: string;
+    readonly delta: number;
+    readonly system: string;
+    readonly table: string;
+    readonly commit: number;
+  }[];
   /** Members added by thing. */
   readonly members: Map<string, Set<string>>;
   /** Things that were created twice, deleted, or left: sums over them are not plain. */
@@ -28,6 +36,7 @@ export const openDiary = (): Diary => ({
   counter: 0,
   transactions: 0,
   deltas: new Map(),
+  steps: [],
   members: new Map(),
   disturbed: new Set(),
   created: new Map(),
@@ -133,7 +142,7 @@ function valuesFor(
   diary: Diary,
   notes: (() => void)[],
 ): Record<string, Value> {
-  const { columns } = shapeOf(system.name, entity);
+  const { table, columns } = shapeOf(system.name, entity);
   const cells: Record<string, Value> = {};
   for (const field of fields) {
     const column = columns[field];
@@ -146,7 +155,11 @@ function valuesFor(
     else if (field === 'points' || field === 'qty') {
       const delta = 1 + Math.floor(roll * 5);
       cells[column] = `${Number(now ?? 0) + delta}`;
-      notes.push(() => diary.deltas.set(who, (diary.deltas.get(who) ?? 0) + delta));
+      notes.push(() => {
+        const commit = system.log.length - 1;
+        diary.steps.push({ who, delta, system: system.name, table, commit });
+        diary.deltas.set(who, (diary.deltas.get(who) ?? 0) + delta);
+      });
     } else if (field === 'tags') {
       cells[column] = JSON.stringify([...JSON.parse(now ?? '[]'), `t${n}`].sort());
       const members = diary.members.get(who) ?? new Set();
