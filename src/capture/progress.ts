@@ -52,11 +52,13 @@ export interface Absent {
 
 /**
  * Behind the row `after` (null: before the first) of the first entity whose name is not less than
- * `entity`: several may map one table.
+ * `entity`: several may map one table. Behind its linked rows come those that are parked.
  */
 export interface Sweep {
   readonly entity: string;
   readonly after: string | null;
+  /** The number of the parked row that was looked for last, the newest first; null: none yet. */
+  readonly parked?: number | null;
 }
 
 const UNREAD: Progress = { after: null, ended: false, again: [], rows: 0 };

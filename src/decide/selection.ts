@@ -1,5 +1,6 @@
 import type { Progress, Sweep } from '../capture/progress.ts';
 import type { KnownRows } from '../capture/reader.ts';
+import type { Parked } from '../contract/ledger.ts';
 import type { TableSpec } from '../model/change.ts';
 import { type Cell, rowKeyValues } from '../model/value.ts';
 import { type Condition, compileCondition } from '../normalize/condition.ts';
@@ -49,7 +50,8 @@ interface KnownQuery {
 }
 
 /**
- * Linked rows of a table that a resync has to ask for. Besides them rows that are parked as
+ * Rows of a table that a resync has to ask for: linked ones, then those that are parked, of which
+ * the log may have withheld that they went. Besides linked rows those that are parked as
  * duplicates: the row that stands in their way may be the one that is found to be gone.
  */
 export async function knownRows(
@@ -64,19 +66,29 @@ export async function knownRows(
   const at = entities.findIndex((name) => name >= from.entity);
   const entity = entities[at];
   if (entity === undefined) return { keys: [], besides: [], next: null };
+  const valuesOf = (text: string) => rowKeyValues(text, table.key.length);
+  const following = entities[at + 1];
+  const behind = following === undefined ? null : { entity: following, after: null };
+  if (entity === from.entity && from.parked !== undefined) {
+    const before = from.parked === null ? {} : { before: from.parked };
+    const items = await desk.parked({ entity, limit: PAGE, ...before });
+    const last = items.length < PAGE ? undefined : items.at(-1);
+    const keys = rowsOf(items, system).map(valuesOf);
+    const next = last === undefined ? behind : { entity, after: null, parked: last.id };
+    return { keys, besides: [], next };
+  }
   const records = await desk.linked(system, entity, from.after, limit);
   const texts = records.map(({ views }) => views[system]?.key ?? '');
   const last = texts.at(-1);
-  const following = entities[at + 1];
-  const behind = following === undefined ? null : { entity: following, after: null };
-  const next = last === undefined || texts.length < limit ? behind : { entity, after: last };
+  const parked = only === null ? { entity, after: null, parked: null } : behind;
+  const next = last === undefined || texts.length < limit ? parked : { entity, after: last };
   const duplicates = await desk.parked({ entity, reason: 'duplicate', limit: PAGE });
-  const besides = duplicates.flatMap((item) =>
-    item.kind === 'row' && item.system === system ? [item.key] : [],
-  );
-  const valuesOf = (text: string) => rowKeyValues(text, table.key.length);
+  const besides = rowsOf(duplicates, system);
   const keys = records.flatMap(({ views: { [system]: view } }) =>
     view !== undefined && (only === null || only.holds(view.values)) ? [valuesOf(view.key)] : [],
   );
   return { keys, besides: besides.map(valuesOf), next };
 }
+
+const rowsOf = (items: readonly Parked[], system: string): string[] =>
+  items.flatMap((item) => (item.kind === 'row' && item.system === system ? [item.key] : []));

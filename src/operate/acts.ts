@@ -5,6 +5,7 @@ import { CarrickError, retry } from '../errors.ts';
 import { RECORD_UNIT, type RecordState, type SystemView } from '../model/record.ts';
 import { type Stamp, stampAfter } from '../model/stamp.ts';
 import type { Cell, Micros, Value } from '../model/value.ts';
+import { standingSide } from '../reconcile/draft.ts';
 import { meaning } from '../reconcile/view.ts';
 import { eraseIfGone, putRecord, recordById, type Working } from '../reconcile/working.ts';
 
@@ -40,18 +41,42 @@ export function resolveAct(
         : withValues(record, chosen, at);
     putRecord(w, entity, { ...next, held: released(record, entry.unit), flips: null });
     if (entry.state === 'open') w.closed.push(entry.id);
-    w.journal.push({
+    const sides = sidesNow(entity, entry, record, choice);
+    const resolution: Omit<JournalEntry, 'id'> = {
       ...entry,
-      ...sidesNow(entity, entry, record, choice),
-      id: w.numbers.case++,
+      ...sides,
       at,
       kind: 'resolution',
       state: 'resolved',
       policy: 'take' in choice ? `take: ${choice.take}` : 'values',
       winner: 'take' in choice ? choice.take : null,
       outcome: chosen === null ? null : chosen.map(({ value }) => value),
-    });
+    };
+    w.journal.push({ ...resolution, id: w.numbers.case++ });
+    const third = besideSides(entity, entry, record, sides);
+    if (third !== null) w.journal.push({ ...resolution, standing: third, id: w.numbers.case++ });
   };
+}
+
+type Sides = Pick<JournalEntry, 'incoming' | 'standing'>;
+
+/**
+ * A system that has no part in an open conflict may have gone on writing what the record holds: the
+ * resolution writes over that too, and an entry of its own keeps it (invariant 2).
+ */
+function besideSides(
+  entity: Entity,
+  { unit: name }: JournalEntry,
+  record: RecordState,
+  { incoming, standing }: Sides,
+): JournalSide | null {
+  const unit = entity.units.find((one) => one.name === name);
+  if (unit === undefined) return null;
+  const now = standingSide(record, unit);
+  const isKept = [incoming, standing].some(({ values }) =>
+    now.values?.every((value, i) => values?.[i] === value),
+  );
+  return isKept ? null : now;
 }
 
 /**
@@ -64,7 +89,7 @@ function sidesNow(
   { unit, state, incoming, standing }: JournalEntry,
   record: RecordState,
   choice: Choice,
-): Pick<JournalEntry, 'incoming' | 'standing'> {
+): Sides {
   const fields = entity.units.find(({ name }) => name === unit)?.fields;
   const now = (side: JournalSide): JournalSide => {
     const view = record.views[side.system];

@@ -11,8 +11,8 @@ const entity = entityOf({
   systems: { crm: {}, erp: {} },
 });
 
-const view = (city: string | null) => ({
-  status: 'linked' as const,
+const view = (city: string | null): SystemView => ({
+  status: 'linked',
   key: '1',
   values: ['A', city],
   raw: null,
@@ -49,9 +49,9 @@ const record: RecordState = {
   flips: null,
 };
 
-function resolved(entry: JournalEntry, take: string, erp: SystemView = view('Wien')) {
+function resolved(entry: JournalEntry, take: string, erp = view('Wien'), held = record) {
   const loaded = nothingLoaded();
-  loaded.records.set(7, { ...record, views: { ...record.views, erp } });
+  loaded.records.set(7, { ...held, views: { ...held.views, erp } });
   const ground = {
     entities: new Map([[entity.name, entity]]),
     numbers: { record: 8, case: 5, seq: 1 },
@@ -64,7 +64,7 @@ function resolved(entry: JournalEntry, take: string, erp: SystemView = view('Wie
   const act = resolveAct(entity, entry, { take }, 30);
   const unit = { system: 'operator', transaction: 't', at: 30, origin: 'reading' as const };
   const pass = runPass(ground, [{ ...unit, events: [], echo: null, complete: true, act }], loaded);
-  return { record: pass.w.touched.get(7), entry: pass.w.journal[0] };
+  return { record: pass.w.touched.get(7), entry: pass.w.journal[0], entries: pass.w.journal };
 }
 
 test('a resolution keeps what the loser holds by now, not what it held at first', () => {
@@ -85,6 +85,19 @@ test('who takes a side that was emptied since takes it empty', () => {
   const { record: after, entry } = resolved(open, 'erp', view(null));
   expect(after?.values[1]).toBeNull();
   expect(entry?.standing.values).toEqual([null]);
+});
+
+test('a resolution keeps what a third system has written meanwhile', () => {
+  const third: RecordState = {
+    ...record,
+    values: ['A', 'Oslo'],
+    stamps: [null, { wall: 25, counter: 0, system: 'oa' }],
+  };
+  const { record: after, entry, entries } = resolved(open, 'crm', view('Wien'), third);
+  expect(after?.values[1]).toBe('Bremen');
+  expect(entry?.standing.values).toEqual(['Wien']);
+  expect(entries[1]?.standing).toMatchObject({ system: 'oa', values: ['Oslo'] });
+  expect(resolved(open, 'crm').entries).toHaveLength(1);
 });
 
 test('restoring the loser of a settled conflict keeps what it writes over', () => {
