@@ -68,6 +68,9 @@ export async function openSession(
     bigNumberStrings: true,
     rowsAsArray: true,
     multipleStatements: statements === 'several',
+    // By default a statement of any size is searched for placeholders, values or none.
+    queryFormat: (sql: string, values: (string | number)[]) =>
+      values.length === 0 ? sql : mysql.format(sql, values),
     // The server's own text: nothing passes through a Date or a double (invariant 9). JSON columns
     // are declared as binary on the wire, so the character set is named here.
     typeCast: (field) => field.string('utf8'),
