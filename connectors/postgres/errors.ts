@@ -57,7 +57,8 @@ const RULES: readonly Rule[] = [
     fix: 'The role lacks a right: run what `carrick setup --print` prints as a superuser.',
   },
   {
-    states: ['42', '3F000', '428C9'],
+    // 55000 on the target: `on conflict` with a deferrable constraint.
+    states: ['42', '3F000', '428C9', '55000'],
     sides: ['source', 'target'],
     code: 'refused',
     disposition: 'halt',

@@ -44,6 +44,8 @@ export interface Plan {
   /** By column on the wire; null where skipped. */
   readonly codecs: readonly (Codec | null)[];
   readonly identity: readonly boolean[];
+  /** A row without cells. */
+  readonly blank: readonly Cell[];
 }
 
 const INSERT = 0x49;
@@ -56,6 +58,14 @@ const TRUNCATE = 0x54;
 /** Type and origin messages hold nothing that we need. */
 const IGNORED: ReadonlySet<number> = new Set([0x59, 0x4f]);
 
+/**
+ * In so many bytes of a message no cell's length is spelled with two bytes that are not ASCII, so
+ * each of them becomes one character, while every character beyond ASCII takes several bytes: the
+ * text is as long as the bytes only where all cells are ASCII. Besides, a cell that is kept keeps
+ * the text that it was cut out of.
+ */
+const SHORT = 2048;
+
 const KEY_TUPLE = 0x4b;
 const OLD_TUPLE = 0x4f;
 const NULL = 0x6e;
@@ -63,85 +73,93 @@ const UNCHANGED = 0x75;
 const TEXT = 0x74;
 
 /** 2000-01-01T00:00:00Z, PostgreSQL's epoch. */
-const EPOCH: Micros = 946_684_800_000_000;
+export const EPOCH: Micros = 946_684_800_000_000;
 
 export const readTime = (message: Buffer, at: number): Micros =>
   EPOCH + Number(message.readBigInt64BE(at));
 
 /**
  * Decodes pgoutput as of protocol version 1 (PostgreSQL manual, "Logical Replication Message
- * Formats"). The buffers belong to the driver, which uses them again: all is read before `decode`
- * returns.
+ * Formats"). A message is a part of a buffer: all of it is read before `decode` returns.
  */
 export class Decoder {
   readonly #sink: Sink;
   /** By relation OID. */
   readonly #plans = new Map<number, Plan | null>();
-  #message: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
 
   constructor(sink: Sink) {
     this.#sink = sink;
   }
 
-  decode(message: Buffer): void {
-    this.#message = message;
-    const tag = message[0]!;
+  decode(bytes: Buffer, start: number, end: number): void {
+    this.#bytes = bytes;
+    const tag = bytes[start]!;
     if (tag === INSERT || tag === UPDATE || tag === DELETE) {
-      this.#row(tag);
+      this.#row(tag, start, end);
     } else if (tag === BEGIN) {
-      const committedAt = readTime(message, 9);
-      this.#sink.begin(message.readBigUInt64BE(1), committedAt, message.readUInt32BE(17));
+      const committedAt = readTime(bytes, start + 9);
+      this.#sink.begin(bytes.readBigUInt64BE(start + 1), committedAt, uint32(bytes, start + 17));
     } else if (tag === COMMIT) {
-      this.#sink.commit(message.readBigUInt64BE(10));
+      this.#sink.commit(bytes.readBigUInt64BE(start + 10));
     } else if (tag === RELATION) {
-      const relation = readRelation(message);
+      const relation = readRelation(bytes, start);
       this.#plans.set(relation.oid, this.#sink.relation(relation));
     } else if (tag === TRUNCATE) {
-      this.#truncate();
+      this.#truncate(start);
     } else if (!IGNORED.has(tag)) {
       throw new Error(`unknown message ${tag} in the log`);
     }
   }
 
-  #row(tag: number): void {
-    const message = this.#message;
-    const plan = this.#plan(message.readUInt32BE(1));
+  #row(tag: number, start: number, end: number): void {
+    const plan = this.#plan(uint32(this.#bytes, start + 1));
     if (!this.#sink.row(plan) || plan === null) return;
-    const marker = message[5];
-    this.#at = 6;
+    const marker = this.#bytes[start + 5];
+    this.#at = start + 6;
     if (tag === INSERT) {
-      this.#sink.change(plan, 'insert', this.#tuple(plan, false), null, message.length);
+      this.#sink.change(plan, 'insert', this.#tuple(plan, end, false), null, end - start);
       return;
     }
     const hasOld = marker === KEY_TUPLE || marker === OLD_TUPLE;
-    const old = hasOld ? this.#tuple(plan, marker === KEY_TUPLE) : null;
+    const old = hasOld ? this.#tuple(plan, end, marker === KEY_TUPLE) : null;
     if (tag === DELETE) {
-      this.#sink.change(plan, 'delete', [], old, message.length);
+      this.#sink.change(plan, 'delete', [], old, end - start);
       return;
     }
     if (old !== null) this.#at++;
-    const row = this.#tuple(plan, false);
+    const row = this.#tuple(plan, end, false);
     if (old !== null) fillFrom(row, old);
-    this.#sink.change(plan, 'update', row, old, message.length);
+    this.#sink.change(plan, 'update', row, old, end - start);
   }
 
-  /** Reads one tuple; `identityOnly`: the other columns are placeholders, not NULLs. */
-  #tuple(plan: Plan, identityOnly: boolean): Cell[] {
-    const message = this.#message;
+  /**
+   * Reads one tuple; `identityOnly`: the other columns are placeholders, not NULLs. Cells of a
+   * short message that is all ASCII are cut out of one text, which is several times as fast.
+   */
+  #tuple(plan: Plan, end: number, identityOnly: boolean): Cell[] {
+    const bytes = this.#bytes;
     const { cells, codecs, identity } = plan;
-    const row = new Array<Cell>(plan.table.columns.length).fill(undefined);
-    const columns = message.readUInt16BE(this.#at);
-    let at = this.#at + 2;
+    const row = plan.blank.slice();
+    const from = this.#at;
+    const text = end - from <= SHORT ? bytes.utf8Slice(from, end) : '';
+    const plain = text.length === end - from;
+    const columns = bytes.readUInt16BE(from);
+    let at = from + 2;
     for (let column = 0; column < columns; column++) {
-      const kind = message[at++];
+      const kind = bytes[at++];
       if (kind === TEXT) {
         const start = at + 4;
-        at = start + message.readUInt32BE(at);
+        at = start + uint32(bytes, at);
         const codec = codecs[column];
         if (codec == null) continue;
-        const text = codec.ascii ? message.latin1Slice(start, at) : message.utf8Slice(start, at);
-        row[cells[column]!] = codec.decode === null ? text : codec.decode(text);
+        const cell = plain
+          ? text.slice(start - from, at - from)
+          : codec.ascii
+            ? bytes.latin1Slice(start, at)
+            : bytes.utf8Slice(start, at);
+        row[cells[column]!] = codec.decode === null ? cell : codec.decode(cell);
       } else if (kind === NULL) {
         const cell = cells[column]!;
         if (cell >= 0 && !(identityOnly && !identity[column])) row[cell] = null;
@@ -153,11 +171,10 @@ export class Decoder {
     return row;
   }
 
-  #truncate(): void {
-    const message = this.#message;
-    const count = message.readUInt32BE(1);
+  #truncate(start: number): void {
+    const count = uint32(this.#bytes, start + 1);
     const plans = Array.from({ length: count }, (_, i) =>
-      this.#plan(message.readUInt32BE(6 + 4 * i)),
+      this.#plan(uint32(this.#bytes, start + 6 + 4 * i)),
     );
     this.#sink.truncate(plans.filter((plan) => plan !== null));
   }
@@ -169,6 +186,10 @@ export class Decoder {
   }
 }
 
+/** Without the checks of Buffer's methods. */
+const uint32 = (bytes: Buffer, at: number): number =>
+  ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+
 /** The old row (REPLICA IDENTITY FULL: all of it) has unchanged values that are not sent again. */
 function fillFrom(row: Cell[], old: readonly Cell[]): void {
   for (let cell = 0; cell < row.length; cell++) {
@@ -176,8 +197,8 @@ function fillFrom(row: Cell[], old: readonly Cell[]): void {
   }
 }
 
-export function readRelation(message: Buffer): Relation {
-  let at = 5;
+export function readRelation(message: Buffer, from: number): Relation {
+  let at = from + 5;
   const text = (): string => {
     const start = at;
     at = message.indexOf(0, start) + 1;
@@ -193,5 +214,5 @@ export function readRelation(message: Buffer): Relation {
     at += 8;
     return column;
   });
-  return { oid: message.readUInt32BE(1), schema, name, columns };
+  return { oid: message.readUInt32BE(from + 1), schema, name, columns };
 }

@@ -33,5 +33,7 @@ export function compilePlan(
       return `key column ${name} is not part of the replica identity`;
     }
   }
-  return { table, cells, codecs, identity: relation.columns.map(({ identity }) => identity) };
+  const blank = table.columns.map(() => undefined);
+  const identity = relation.columns.map((column) => column.identity);
+  return { table, cells, codecs, identity, blank };
 }

@@ -60,10 +60,10 @@ export async function checkCopyTable(pool: Pool, table: CopyTable): Promise<Find
   return [...columns, ...key, ...lackingRights(table.name, row)];
 }
 
-/** `on conflict` takes no index that is deferrable, partial, or on expressions. */
+/** Of the indexes by which `on conflict` could tell rows apart: whether they do at once. */
 const ARBITER_SQL = `
-  select from pg_index i
-  where i.indrelid = $1::regclass and i.indisunique and i.indisvalid and i.indimmediate
+  select i.indimmediate as immediate from pg_index i
+  where i.indrelid = $1::regclass and i.indisunique and i.indisvalid
     and i.indpred is null and i.indexprs is null
     and (select array_agg(a.attname::text order by a.attname::text) from pg_attribute a
       where a.attrelid = i.indrelid
@@ -71,16 +71,18 @@ const ARBITER_SQL = `
     ) = array(select unnest($2::text[]) order by 1)`;
 
 async function checkCopyKey(pool: Pool, { name, key }: CopyTable): Promise<Finding[]> {
-  const found = await queryRows(pool, ARBITER_SQL, [quotedTable(name), key]);
-  if (found.length > 0) return [];
-  const columns = key.map(quote).join(', ');
-  return [
-    problem(
-      'postgres.key',
-      `no unique index of ${name} has exactly the columns ${key.join(', ')}`,
-      `Run \`create unique index concurrently on ${quotedTable(name)} (${columns})\`.`,
-    ),
-  ];
+  const found = await queryRows<{ immediate: string }>(pool, ARBITER_SQL, [quotedTable(name), key]);
+  const columns = key.join(', ');
+  const place = `${quotedTable(name)} (${key.map(quote).join(', ')})`;
+  const create = `create unique index concurrently on ${place}`;
+  if (found.length === 0) {
+    const message = `no unique index of ${name} has exactly the columns ${columns}`;
+    return [problem('postgres.key', message, `Run \`${create}\`.`)];
+  }
+  if (found.every(({ immediate }) => immediate === 't')) return [];
+  const message = `a unique constraint of ${name} on ${columns} is deferrable`;
+  const fix = `Drop it (\`alter table … drop constraint …\`) and run \`${create}\`.`;
+  return [problem('postgres.key', message, fix)];
 }
 
 function missingTable(name: string): Finding {

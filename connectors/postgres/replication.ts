@@ -1,12 +1,10 @@
-import type { Duplex } from 'node:stream';
-import type { Client, ClientConfig } from 'pg';
-import { LogicalReplicationService } from 'pg-logical-replication';
-// Not exported by the package's index; the file is part of 2.5.0, which is pinned.
-import { AbstractPlugin } from 'pg-logical-replication/dist/output-plugins/abstract.plugin.js';
+import pg, { type Client, type ClientConfig, type Connection } from 'pg';
 import { retry } from '../../src/errors.ts';
 import { continuedOn, readSlot } from './continuity.ts';
+import { type TakeBytes, takeCopyData } from './copy-data.ts';
 import { describeError } from './errors.ts';
-import { formatLsn, parseLsn } from './lsn.ts';
+import { formatLsn } from './lsn.ts';
+import { EPOCH } from './pgoutput.ts';
 import type { LogPosition } from './position.ts';
 
 export interface LogOptions {
@@ -18,8 +16,8 @@ export interface LogOptions {
   readonly streaming: boolean;
   /** The server continues at the position, on this timeline. */
   onStart(timeline: number): void;
-  /** One pgoutput message; its bytes are used again after the return. */
-  onMessage(message: Buffer): void;
+  /** One pgoutput message; whoever keeps it copies it, or keeps much more. */
+  readonly onMessage: TakeBytes;
   /** Everything that commits before `lsn` was sent; `reply`: the server waits for an answer. */
   onKeepalive(lsn: bigint, reply: boolean): void;
   onBytes(): void;
@@ -36,81 +34,96 @@ export interface LogConnection {
   close(): Promise<void>;
 }
 
+/** What pg's connection has beside its types. */
+type CopyConnection = Connection & { sendCopyFromChunk(chunk: Buffer): void };
+
 export function openLog(options: LogOptions): LogConnection {
-  // Acknowledging is ours alone: the package's timer confirms what was received, not what is
-  // durable (invariant 1).
-  const service = new LogicalReplicationService(options.connection, {
-    acknowledge: { auto: false, timeoutSeconds: 0 },
-  });
-  let socket: Duplex | null = null;
+  const client = new pg.Client(options.connection);
+  const connection = client.connection as CopyConnection;
+  let streaming = false;
   let ended = false;
   const end = (error: unknown): void => {
     if (ended) return;
     ended = true;
     options.onEnd(describeError('source', error));
   };
-  const plugin = new LogPlugin({
-    ...options,
-    onSocket: (stream) => {
-      socket = stream;
-    },
-    onFailure: end,
+  client.on('error', end);
+  connection.once('replicationStart', () => {
+    streaming = true;
   });
-  service.on('error', end);
-  service.on('heartbeat', (lsn, _skewedTime, reply) => options.onKeepalive(parseLsn(lsn), reply));
-  service
-    .subscribe(plugin, options.slot, formatLsn(options.from.finished))
-    .then(
-      () => end(retry('source.unreachable', 'the server ended the stream', 'Nothing to do.')),
-      end,
-    );
+  start(client, options, end).then(
+    () => end(retry('source.unreachable', 'the server ended the stream', 'Nothing to do.')),
+    end,
+  );
   return {
-    pause: () => void socket?.pause(),
-    resume: () => void socket?.resume(),
+    pause: () => void (streaming && connection.stream.pause()),
+    resume: () => void (streaming && connection.stream.resume()),
     confirm(lsn, ping) {
-      // The package adds one: unadjusted, a transaction that begins at `lsn` would be skipped.
-      if (lsn > 0n) void service.acknowledge(formatLsn(lsn - 1n), ping);
+      if (streaming && lsn > 0n) connection.sendCopyFromChunk(statusUpdate(lsn, ping));
     },
     async close() {
       ended = true;
-      await service.destroy();
+      streaming = false;
+      await client.end();
     },
   };
 }
 
-interface PluginOptions extends LogOptions {
-  onSocket(stream: Duplex): void;
-  onFailure(error: unknown): void;
+/** Resolves when the server ends the stream. */
+async function start(
+  client: Client,
+  options: LogOptions,
+  fail: (error: unknown) => void,
+): Promise<void> {
+  const { from, slot, publication, streaming, onStart, onBytes } = options;
+  await client.connect();
+  onStart(await continuedOn(client, await readSlot(client, slot), from));
+  const { stream } = client.connection;
+  takeCopyData(stream, guarded(reader(options), fail));
+  stream.on('data', onBytes);
+  // Version 2 has streaming, 3 two-phase commits, which are read when they are decided, and 4
+  // parallel streaming, whose abort times serve those who apply in parallel. Not streamed, a huge
+  // transaction is spilled to the server's disk.
+  const version = streaming ? `proto_version '2', streaming 'on'` : `proto_version '1'`;
+  const settings = `${version}, publication_names '"${publication}"', messages 'false'`;
+  await client.query(
+    `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(from.finished)} (${settings})`,
+  );
 }
 
-class LogPlugin extends AbstractPlugin<PluginOptions> {
-  get name(): string {
-    return 'pgoutput';
-  }
-
-  async start(client: Client, slot: string): Promise<unknown> {
-    const { from, publication, streaming, onStart, onSocket, onBytes } = this.options;
-    onStart(await continuedOn(client, await readSlot(client, slot), from));
-    const { stream } = client.connection;
-    stream.on('data', onBytes);
-    onSocket(stream);
-    // Version 2 has streaming, 3 two-phase commits, which are read when they are decided, and 4
-    // parallel streaming, whose abort times serve those who apply in parallel. Not streamed, a huge
-    // transaction is spilled to the server's disk. The package's start quotes no publication.
-    const version = streaming ? `proto_version '2', streaming 'on'` : `proto_version '1'`;
-    const settings = `${version}, publication_names '"${publication}"', messages 'false'`;
-    return client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(from.finished)} (${settings})`,
-    );
-  }
-
-  /** Called in the socket's handler, where an exception would end the process. */
-  parse(message: Buffer): null {
+/** In the socket's handler an exception would end the process. */
+function guarded(take: TakeBytes, fail: (error: unknown) => void): TakeBytes {
+  return (bytes, start, end) => {
     try {
-      this.options.onMessage(message);
+      take(bytes, start, end);
     } catch (error) {
-      this.options.onFailure(error);
+      fail(error);
     }
-    return null;
-  }
+  };
+}
+
+/** PostgreSQL manual, "Streaming Replication Protocol". */
+const LOG_DATA = 0x77;
+const KEEPALIVE = 0x6b;
+const STATUS_UPDATE = 0x72;
+/** Type, LSN of the message, LSN of the log's end, time. */
+const LOG_HEADER = 25;
+
+function reader({ onMessage, onKeepalive }: LogOptions): TakeBytes {
+  return (bytes, start, end) => {
+    if (bytes[start] === LOG_DATA) onMessage(bytes, start + LOG_HEADER, end);
+    else if (bytes[start] === KEEPALIVE) {
+      onKeepalive(bytes.readBigUInt64BE(start + 1), bytes[start + 17] === 1);
+    } else throw new Error(`unknown message ${bytes[start]} in the log's stream`);
+  };
+}
+
+/** Written, flushed and applied are one to us: settled. */
+function statusUpdate(lsn: bigint, ping: boolean): Buffer {
+  const update = Buffer.alloc(34);
+  update[0] = STATUS_UPDATE;
+  for (const at of [1, 9, 17]) update.writeBigUInt64BE(lsn, at);
+  update.writeBigInt64BE(BigInt(Date.now() * 1000 - EPOCH), 25);
+  update[33] = ping ? 1 : 0;
+  return update;
 }

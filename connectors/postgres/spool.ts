@@ -5,43 +5,63 @@ import { promisify } from 'node:util';
 
 /** The messages of one transaction in progress. */
 export interface Spool {
-  /** A message of the transaction, or of a part of it that may be rolled back by itself. */
-  append(xid: number, message: Buffer): void;
+  /**
+   * A message of the transaction, or of a part of it that may be rolled back by itself: which, it
+   * says behind its type. It is kept without that, as it would be outside of a stream.
+   */
+  append(bytes: Buffer, start: number, end: number): void;
   /** Everything since the first message of that part never happened. */
   rollBack(xid: number): void;
-  /** What is left, in order; a message is good until the next one is asked for. */
-  messages(): AsyncGenerator<Buffer, void>;
+  /** What is left, in order, many messages at a time. */
+  pieces(): AsyncGenerator<Piece, void>;
   readonly bytes: number;
   close(): void;
 }
 
+/** Walks over messages: one stands in `bytes` from `start` to before `end`. */
+export interface Piece {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** Goes on to the next one, first to the first; false when there is none. */
+  next(): boolean;
+}
+
 /** Before each message: its length. */
 const HEADER = 4;
+/** Of the transaction's number, behind the message's type. */
+const XID = 4;
 
 export function openSpool(folder: string): Spool {
   const file = sealedFile(folder);
   const parts = nestedParts();
+  const head = Buffer.allocUnsafe(HEADER + 1);
   return {
-    append(xid, message) {
-      parts.enter(xid, file.bytes);
-      const header = Buffer.allocUnsafe(HEADER);
-      header.writeUInt32BE(message.length);
-      file.append(Buffer.concat([header, message]));
+    append(bytes, start, end) {
+      parts.enter(bytes.readUInt32BE(start + 1), file.bytes);
+      head.writeUInt32BE(end - start - XID);
+      head[HEADER] = bytes[start]!;
+      file.append(head, 0, head.length);
+      file.append(bytes, start + 1 + XID, end);
     },
     rollBack: (xid) => parts.rollBack(xid, file.bytes),
-    async *messages() {
+    async *pieces() {
       const wanted = parts.survivors();
-      let rest: Buffer = Buffer.alloc(0);
+      let rest: Buffer[] = [];
+      let size = 0;
+      let least = HEADER;
       let at = 0;
       for await (const chunk of file.chunks()) {
-        rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-        while (rest.length >= HEADER) {
-          const end = HEADER + rest.readUInt32BE();
-          if (rest.length < end) break;
-          if (wanted(at)) yield rest.subarray(HEADER, end);
-          at += end;
-          rest = rest.subarray(end);
-        }
+        rest.push(chunk);
+        size += chunk.length;
+        if (size < least) continue;
+        const bytes = rest.length === 1 ? chunk : Buffer.concat(rest, size);
+        const piece = pieceOf(bytes, (place) => wanted(at + place));
+        yield piece;
+        at += piece.read;
+        size -= piece.read;
+        rest = size === 0 ? [] : [bytes.subarray(piece.read)];
+        least = HEADER + (size < HEADER ? 0 : bytes.readUInt32BE(piece.read));
       }
     },
     get bytes() {
@@ -49,6 +69,33 @@ export function openSpool(folder: string): Spool {
     },
     close: file.close,
   };
+}
+
+/** The complete messages in `bytes` that are wanted; `read`: where the next one begins. */
+function pieceOf(
+  bytes: Buffer,
+  wanted: (at: number) => boolean,
+): Piece & { readonly read: number } {
+  const piece = {
+    bytes,
+    start: 0,
+    end: 0,
+    read: 0,
+    next(): boolean {
+      while (bytes.length - piece.read >= HEADER) {
+        const at = piece.read;
+        const end = at + HEADER + bytes.readUInt32BE(at);
+        if (end > bytes.length) return false;
+        piece.read = end;
+        if (!wanted(at)) continue;
+        piece.start = at + HEADER;
+        piece.end = end;
+        return true;
+      }
+      return false;
+    },
+  };
+  return piece;
 }
 
 interface Range {
@@ -100,26 +147,30 @@ function sealedFile(folder: string) {
   const nonce = randomBytes(16);
   const cipher = createCipheriv(CIPHER, key, nonce);
   let file: number | null = null;
-  let pending: Buffer[] = [];
-  let waiting = 0;
+  let block: Buffer | null = null;
+  let used = 0;
   let bytes = 0;
   const flush = (): void => {
+    if (block === null) return;
     file ??= nameless(folder);
-    for (let text = cipher.update(Buffer.concat(pending)); text.length > 0; ) {
+    for (let text = cipher.update(block.subarray(0, used)); text.length > 0; ) {
       text = text.subarray(writeSync(file, text));
     }
-    pending = [];
-    waiting = 0;
+    used = 0;
   };
   return {
     get bytes() {
       return bytes;
     },
-    append(data: Buffer): void {
-      pending.push(data);
-      waiting += data.length;
-      bytes += data.length;
-      if (waiting >= CHUNK) flush();
+    append(data: Buffer, start: number, end: number): void {
+      block ??= Buffer.allocUnsafe(CHUNK);
+      bytes += end - start;
+      for (let at = start; at < end; ) {
+        const copied = data.copy(block, used, at, end);
+        at += copied;
+        used += copied;
+        if (used === CHUNK) flush();
+      }
     },
     async *chunks(): AsyncGenerator<Buffer, void> {
       flush();
@@ -134,7 +185,7 @@ function sealedFile(folder: string) {
     close(): void {
       if (file !== null) closeSync(file);
       file = null;
-      pending = [];
+      block = null;
     },
   };
 }

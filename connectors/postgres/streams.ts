@@ -25,7 +25,7 @@ export interface StreamedCommit {
  */
 export interface Streams {
   /** True: taken. False: no part of such a transaction. Otherwise one is complete. */
-  take(message: Buffer): StreamedCommit | boolean;
+  take(bytes: Buffer, start: number, end: number): StreamedCommit | boolean;
   close(): void;
 }
 
@@ -53,7 +53,7 @@ export function createStreams(folder: string): Streams {
   let current: { readonly xid: number; readonly spool: Spool } | null = null;
   let unlooked = 0;
 
-  const end = (xid: number): Spool | undefined => {
+  const ended = (xid: number): Spool | undefined => {
     const spool = spools.get(xid);
     spools.delete(xid);
     return spool;
@@ -72,32 +72,38 @@ export function createStreams(folder: string): Streams {
     if (kept > MOST_BYTES || bavail * bsize < RESERVE_BYTES)
       throw new Error('the disk is too full');
   };
-  const append = (message: Buffer): void => {
-    if (message[0] === ORIGIN) return;
-    const plain = Buffer.concat([message.subarray(0, 1), message.subarray(5)]);
+  const append = (bytes: Buffer, start: number, end: number): void => {
+    if (bytes[start] === ORIGIN) return;
     try {
-      current!.spool.append(message.readUInt32BE(1), plain);
-      look(message.length);
+      current!.spool.append(bytes, start, end);
+      look(end - start);
     } catch (error) {
       throw new NoRoom(error);
     }
   };
   const abort = (xid: number, part: number): void => {
-    if (xid === part) end(xid)?.close();
+    if (xid === part) ended(xid)?.close();
     else spools.get(xid)?.rollBack(part);
   };
 
   return {
-    take(message) {
-      const tag = message[0];
+    take(bytes, start, end) {
+      const tag = bytes[start];
       if (tag === STOP) current = null;
-      else if (current !== null) append(message);
-      else if (tag === START) begin(message.readUInt32BE(1));
-      else if (tag === ABORT) abort(message.readUInt32BE(1), message.readUInt32BE(5));
+      else if (current !== null) append(bytes, start, end);
+      else if (tag === START) begin(bytes.readUInt32BE(start + 1));
+      else if (tag === ABORT) abort(bytes.readUInt32BE(start + 1), bytes.readUInt32BE(start + 5));
       else if (tag === COMMIT) {
-        const xid = message.readUInt32BE(1);
-        const lsns = { commit: message.readBigUInt64BE(6), end: message.readBigUInt64BE(14) };
-        return { spool: end(xid), xid, ...lsns, committedAt: readTime(message, 22) };
+        const xid = bytes.readUInt32BE(start + 1);
+        const commit = bytes.readBigUInt64BE(start + 6);
+        const committedAt = readTime(bytes, start + 22);
+        return {
+          spool: ended(xid),
+          xid,
+          commit,
+          end: bytes.readBigUInt64BE(start + 14),
+          committedAt,
+        };
       } else return false;
       return true;
     },

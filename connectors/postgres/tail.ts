@@ -43,6 +43,8 @@ const SILENCE_MS = 30_000;
 /** Empty batches come no faster than this, unless the server waits for them. */
 const IDLE_MS = 1000;
 
+const NONE: readonly number[] = [];
+
 /** One stream of the log from one position, over one connection. */
 export class Tail {
   readonly #options: TailOptions;
@@ -132,7 +134,7 @@ export class Tail {
       from,
       streaming: this.#streams !== null,
       onStart: (timeline) => this.#assembler.continueOn(timeline),
-      onMessage: (message) => this.#feed(message),
+      onMessage: (bytes, start, end) => this.#feed(bytes, start, end),
       onKeepalive: (lsn, reply) => this.#onKeepalive(lsn, reply),
       onBytes: () => this.#monitor.heard(),
       onEnd: (error) => this.#fail(error),
@@ -161,31 +163,31 @@ export class Tail {
     });
   }
 
-  #feed(message: Buffer): void {
+  #feed(bytes: Buffer, start: number, end: number): void {
     if (this.#failure !== null || this.#closed) return;
     if (this.#held !== null) {
-      this.#held.push(Buffer.from(message));
+      this.#held.push(Buffer.from(bytes.subarray(start, end)));
       return;
     }
-    const streamed = this.#streamed(message);
+    const streamed = this.#streamed(bytes, start, end);
     if (streamed === true) return;
     if (streamed !== false) {
       this.#hold(this.#replay(streamed), []);
       return;
     }
-    const unknown = this.#unknownTypes(message);
+    const unknown = this.#unknownTypes(bytes, start);
     if (unknown.length > 0) {
-      this.#hold(this.#options.types.load(unknown), [Buffer.from(message)]);
+      this.#hold(this.#options.types.load(unknown), [Buffer.from(bytes.subarray(start, end))]);
       return;
     }
-    this.#decoder.decode(message);
+    this.#decoder.decode(bytes, start, end);
     if (this.#assembler.waiting >= QUEUE) this.#pause();
     this.#wake();
   }
 
-  #streamed(message: Buffer): StreamedCommit | boolean {
+  #streamed(bytes: Buffer, start: number, end: number): StreamedCommit | boolean {
     try {
-      return this.#streams?.take(message) ?? false;
+      return this.#streams?.take(bytes, start, end) ?? false;
     } catch (error) {
       if (!(error instanceof NoRoom)) throw error;
       // The next stream goes without, and the server keeps them.
@@ -195,18 +197,20 @@ export class Tail {
     }
   }
 
-  #unknownTypes(message: Buffer): number[] {
-    return message[0] === RELATION ? this.#wanted.unknownTypes(readRelation(message)) : [];
+  #unknownTypes(bytes: Buffer, start: number): readonly number[] {
+    return bytes[start] === RELATION ? this.#wanted.unknownTypes(readRelation(bytes, start)) : NONE;
   }
 
   /** A streamed transaction is committed: its messages come now, as fast as they are wanted. */
   async #replay({ spool, xid, commit, end, committedAt }: StreamedCommit): Promise<void> {
     try {
       this.#sink.begin(commit, committedAt, xid);
-      for await (const message of spool?.messages() ?? []) {
-        const unknown = this.#unknownTypes(message);
-        if (unknown.length > 0) await this.#options.types.load(unknown);
-        this.#decoder.decode(message);
+      for await (const piece of spool?.pieces() ?? []) {
+        while (piece.next()) {
+          const unknown = this.#unknownTypes(piece.bytes, piece.start);
+          if (unknown.length > 0) await this.#options.types.load(unknown);
+          this.#decoder.decode(piece.bytes, piece.start, piece.end);
+        }
         while (this.#assembler.waiting >= QUEUE && !this.#closed) await this.#room();
         if (this.#closed || this.#failure !== null) return;
       }
@@ -232,7 +236,7 @@ export class Tail {
     const release = (): void => {
       const messages = this.#held ?? [];
       this.#held = null;
-      for (const held of messages) this.#feed(held);
+      for (const held of messages) this.#feed(held, 0, held.length);
       this.#resume();
     };
     work.then(release).catch((error) => this.#fail(error));

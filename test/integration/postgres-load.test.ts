@@ -1,4 +1,4 @@
-/** Big, slow and idle: and the defects of pg-logical-replication 2.5.0, by their numbers. */
+/** Big, slow and idle, and what readers of the log that are to be had get wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SourceBatch, TableSpec } from '../../src/model/change.ts';
@@ -39,7 +39,7 @@ async function replies(it: Installation, times: number): Promise<void> {
 }
 
 describe('confirming', () => {
-  test('defect 1: the next of two adjacent commits survives a restart at the first', async () => {
+  test('the next of two adjacent commits survives a restart at the first', async () => {
     await using it = await install(server, ddl('adjacent'), [spec('adjacent')]);
     let position = await it.source().start();
     for (let round = 0; round < 5; round++) {
@@ -59,7 +59,7 @@ describe('confirming', () => {
     }
   });
 
-  test('defect 2: what was received is never confirmed, only what was settled', async () => {
+  test('what was received is never confirmed, only what was settled', async () => {
     await using it = await install(server, ddl('unsettled'), [spec('unsettled')]);
     const source = it.source();
     const start = await source.start();
@@ -72,7 +72,7 @@ describe('confirming', () => {
     }
   });
 
-  test('defects 3 and 4: an idle source beats and its slot follows the log', async () => {
+  test('an idle source beats and its slot follows the log', async () => {
     const both = `${ddl('idle')}; create table unrelated (id int)`;
     await using it = await install(server, both, [spec('idle')]);
     const source = it.source();
@@ -117,7 +117,7 @@ describe('confirming', () => {
 });
 
 describe('a transaction of 200,000 rows', () => {
-  test('defects 7 and 8: a stalled reader stops the socket, every row is intact', async () => {
+  test('a stalled reader stops the socket, every row is intact', async () => {
     await using it = await install(server, ddl('huge'), [spec('huge')]);
     const source = it.source();
     const start = await source.start();
