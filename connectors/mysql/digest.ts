@@ -21,6 +21,7 @@ export async function readDigest(
     return column === undefined ? null : framed(column, field, request.marker);
   });
   if (key.length < request.table.key.length || texts.includes(null)) return null;
+  if (!(await hasMd5(session))) return null;
   const name = quoteTable(table.name, database);
   const list = key.map(selected).join(', ');
   const spellings = key.map(canonical);
@@ -57,6 +58,20 @@ export async function readDigest(
   }));
   const all = counted.reduce((total, one) => total + one.rows, 0);
   return { rows: all, next, sums: counted, found: [] };
+}
+
+/** The server looks for an unknown function in the database, and has none here. */
+const NO_SUCH_FUNCTION = [1305, 1046];
+
+/** MySQL has no MD5() of its own from 9.6 on. */
+async function hasMd5(session: Session): Promise<boolean> {
+  try {
+    await session.rows(`SELECT MD5('')`);
+    return true;
+  } catch (error) {
+    if (NO_SUCH_FUNCTION.includes((error as { errno?: number }).errno ?? 0)) return false;
+    throw error;
+  }
 }
 
 function framed(column: MysqlColumn, field: DigestField, marker: string): string | null {

@@ -130,6 +130,21 @@ describe.skipIf(!isMysql)(isMysql ? 'MySQL' : `MySQL (${reason})`, () => {
     });
   });
 
+  test('has digests where it has MD5, and else says that it has none', async () => {
+    await client.query(`CREATE TABLE goods (id INT PRIMARY KEY); INSERT INTO goods VALUES (1)`);
+    const has = await client.query(`SELECT MD5('')`).then(
+      () => true,
+      () => false,
+    );
+    const goods = table('goods', ['id'], ['id']);
+    await using source = await sourceOn(server, [goods]);
+    const digest = await source.digest!({
+      ...{ table: goods, after: null, limit: 10, bits: 4, among: null, marker: 'erp' },
+      fields: [{ column: 'id', kind: 'integer', scale: 0, codes: null, clean: [] }],
+    });
+    expect(digest?.rows ?? null).toBe(has ? 1 : null);
+  });
+
   describe('GTIDs', () => {
     const goods = table('goods', ['id'], ['id']);
     beforeEach(() => client.query('CREATE TABLE goods (id INT PRIMARY KEY)'));

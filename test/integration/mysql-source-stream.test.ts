@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openApplier } from '../../connectors/mysql/applier.ts';
 import type { SourceBatch } from '../../src/model/change.ts';
 import type { Position } from '../../src/model/position.ts';
 import {
@@ -16,6 +17,7 @@ import {
   endTable,
   lineOf,
   makeEnd,
+  optionsOf,
   readToEnd,
   sourceOn,
   table,
@@ -47,6 +49,45 @@ const mark = (lane: string, batch: number): string =>
 /** As many rows as asked, in one statement. */
 const manyRows = (from: number, count: number): string =>
   Array.from({ length: count }, (_, i) => `(${from + i}, 'row ${from + i}')`).join(', ');
+
+/** Changes and marks as they come, until the change `last` has come. */
+async function linesUpTo(batches: AsyncIterator<SourceBatch>, last: string): Promise<string[]> {
+  const lines: string[] = [];
+  while (!lines.includes(last)) {
+    const { value } = await batches.next();
+    for (const { mark: set, changes } of (value as SourceBatch).transactions) {
+      if (set !== null) lines.push(`${set.instance} ${set.lane} ${set.batch}`);
+      lines.push(...changes.map(lineOf));
+    }
+  }
+  return lines;
+}
+
+test('two sources of one daemon read at the same time, and tell their marks apart', async () => {
+  await client.query(`CREATE TABLE settled (id INT PRIMARY KEY);
+    CREATE TABLE fed (id INT PRIMARY KEY)`);
+  const [settled, fed] = [table('settled', ['id'], ['id']), table('fed', ['id'], ['id'])];
+  await using one = await sourceOn(server, [settled, endTable]);
+  await using other = await sourceOn(server, [fed, endTable]);
+  const from = await one.start();
+  const [first, second] = [one, other].map((source) => source.tail(from)[Symbol.asyncIterator]());
+  const options = optionsOf(server);
+  await using applier = openApplier(options, 'main');
+  await using feeding = openApplier(options, 'main_crm');
+  // More than once: a server that takes both for one replica ends the older connection.
+  for (let n = 1; n <= 3; n++) {
+    await client.query(`INSERT INTO settled VALUES (${n}); INSERT INTO fed VALUES (${n})`);
+    await applier.fence(n);
+    await feeding.fence(10 * n);
+    await client.query(`INSERT INTO end_of_test VALUES (${1000 + n})`);
+    const last = `insert end_of_test ${1000 + n}`;
+    const marks = [`main watermark ${n}`, `main_crm watermark ${10 * n}`];
+    expect(await linesUpTo(first!, last)).toEqual([`insert settled ${n}`, ...marks, last]);
+    expect(await linesUpTo(second!, last)).toEqual([`insert fed ${n}`, ...marks, last]);
+  }
+  await first!.return!();
+  await second!.return!();
+});
 
 describe('transactions', () => {
   const orders = table('orders', ['id'], ['id', 'note']);
