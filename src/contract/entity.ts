@@ -33,9 +33,21 @@ export interface FeedRule {
   readonly from: string;
   /** By system: lenses of these fields alone, for images that have nothing but the key. */
   readonly keys: ReadonlyMap<string, Lens>;
-  /** Every column comes from one column, and every row counts: each is told for itself. */
-  readonly plain: boolean;
+  /**
+   * By target, where every column comes from one column and every row counts: what an image leaves
+   * out is then unchanged in the target too.
+   */
+  readonly straight: ReadonlyMap<string, Straight>;
 }
+
+/**
+ * A row of the source, in the order of its lens's columns, as one of a target; `undefined` where
+ * the image or the mapping has nothing for a column.
+ */
+export type Straight = (image: readonly Cell[]) => {
+  readonly cells: Cell[];
+  readonly faults: readonly Fault[] | null;
+};
 
 export type FieldKind =
   | 'string'

@@ -11,9 +11,8 @@ export type Copy = CopiedRow | RemovedRow | InvalidRow;
 export interface CopiedRow {
   readonly kind: 'row';
   readonly image: readonly Cell[];
-  /** The key that the target's row has before; the same as `key` but where the source's moved. */
-  readonly oldKey: string;
   readonly key: string;
+  /** The key that the target's row has before, where the source's moved. */
   readonly oldValues: readonly Value[] | null;
   /** By column of the target's table; of the columns that are written none is `undefined`. */
   readonly cells: readonly Cell[];
@@ -58,46 +57,48 @@ export function rowOf(
   old: readonly Cell[] | null,
   fresh: boolean,
 ): Copy | null {
-  const { source, target } = route;
-  const read = source.read(pick(image, route.pick), untold);
-  if (read.kind === 'invalid') return { kind: 'invalid', image, faults: read.faults };
+  const { target, columns } = route;
+  const copied = cellsOf(route, image);
   // What was never here, or has left: removing it once more does no harm.
-  if (read.kind !== 'row') return passesDeletes(route) ? goneOf(route, old ?? image, image) : null;
-  const cells = written(route, read.values);
-  if (!('cells' in cells)) return { kind: 'invalid', image, faults: cells.faults };
-  if (target.deletion.kind === 'soft') {
-    cells.cells[target.deletion.column] = target.deletion.alive;
-  }
-  const key = keyText(route, cells.cells);
+  if (copied === null) return passesDeletes(route) ? goneOf(route, old ?? image, image) : null;
+  const { cells, faults } = copied;
+  if (faults !== null) return { kind: 'invalid', image, faults };
+  if (target.deletion.kind === 'soft') cells[target.deletion.column] = target.deletion.alive;
+  const key = keyText(route, cells);
   const before = old === null || old.length === 0 ? null : targetKey(route, old);
-  const oldKey = before === null ? key : rowKey(before);
+  const moved = before !== null && rowKey(before) !== key;
   return {
     kind: 'row',
     image,
     key,
-    oldKey,
-    oldValues: oldKey === key ? null : before,
-    cells: cells.cells,
-    unsure: !route.entity.feed!.plain && image.includes(undefined),
-    whole: route.columns.every((i) => cells.cells[i] !== undefined),
+    oldValues: moved ? before : null,
+    cells,
+    unsure: route.straight === null && image.includes(undefined),
+    whole: columns.every((i) => cells[i] !== undefined),
     fresh,
   };
 }
 
-const keyText = ({ key }: FeedRoute, cells: readonly Cell[]): string =>
-  rowKey(key.map((i) => cells[i] ?? null));
-
-function written(
-  { target }: FeedRoute,
-  values: readonly Cell[],
-): { readonly cells: Cell[] } | { readonly faults: Fault[] } {
+/** Null: the row is none of the entity's. */
+function cellsOf(
+  { source, target, straight, pick: by }: FeedRoute,
+  image: readonly Cell[],
+): { readonly cells: Cell[]; readonly faults: readonly Fault[] | null } | null {
+  const row = pick(image, by);
+  if (straight !== null) return straight(row);
+  const read = source.read(row, untold);
+  if (read.kind === 'invalid') return { cells: [], faults: read.faults };
+  if (read.kind !== 'row') return null;
   try {
-    return { cells: target.write(values) };
+    return { cells: target.write(read.values), faults: null };
   } catch (error) {
     if (!(error instanceof CarrickError) || error.disposition !== 'park') throw error;
-    return { faults: [{ place: target.system, message: error.message }] };
+    return { cells: [], faults: [{ place: target.system, message: error.message }] };
   }
 }
+
+const keyText = ({ key }: FeedRoute, cells: readonly Cell[]): string =>
+  rowKey(key.map((i) => cells[i] ?? null));
 
 /** `named`: the image to name the row by, where another one tells the key that it had. */
 export function goneOf(

@@ -6,7 +6,8 @@ import type { FeedRoute } from './plan.ts';
 /** What becomes of one row of the target: the sum of what the log said of it. */
 export interface Work {
   readonly route: FeedRoute;
-  readonly key: readonly Value[];
+  /** The key that the target's row has now; null: the one that `cells` tell. */
+  readonly key: readonly Value[] | null;
   /** The source's row, for its key. */
   readonly image: readonly Cell[];
   /** By column of the target's table; `undefined` where the log told nothing. Null: it goes. */
@@ -84,15 +85,14 @@ function merged(route: FeedRoute, before: Work | undefined, copy: CopiedRow | Re
   if (copy.kind === 'gone') {
     return { route, key: copy.values, image, cells: null, whole: false, fresh: false };
   }
-  const key = route.key.map((i) => copy.cells[i] ?? null);
   const { cells, whole, fresh } = copy;
   const isNew = fresh && before === undefined;
   if (whole || before === undefined || before.cells === null) {
-    return { route, key, image, cells, whole, fresh: isNew };
+    return { route, key: null, image, cells, whole, fresh: isNew };
   }
   const both = before.cells.map((cell, i) => (cells[i] === undefined ? cell : cells[i]));
   const known = route.columns.every((i) => both[i] !== undefined);
-  return { route, key, image, cells: both, whole: known, fresh: before.fresh };
+  return { route, key: null, image, cells: both, whole: known, fresh: before.fresh };
 }
 
 /** The same row under another key. */
@@ -136,20 +136,34 @@ function baseOf({ target: { table }, key }: FeedRoute, columns: readonly number[
   return { table: table.name, key: names(key), columns: names(columns) };
 }
 
+/** Of the columns that are written none is `undefined` in any of the rows. */
+function valuesIn(
+  { target: { table } }: FeedRoute,
+  columns: readonly number[],
+  works: readonly Work[],
+): (readonly Value[])[] {
+  // The columns are in order: as many as there are, they are all of them.
+  if (columns.length === table.columns.length) return works.map(({ cells }) => cells as Value[]);
+  return works.map(({ cells }) => columns.map((i) => cells![i] ?? null));
+}
+
+const keyOf = ({ route, key, cells }: Work): readonly Value[] =>
+  key ?? route.key.map((i) => cells![i] ?? null);
+
 function putting(route: FeedRoute, works: readonly Work[], fresh: boolean): Writing {
   const { columns } = route;
-  const rows = works.map(({ cells }) => columns.map((i) => cells![i] ?? null));
+  const rows = valuesIn(route, columns, works);
   return { works, write: { op: 'put', ...baseOf(route, columns), keys: [], rows, fresh } };
 }
 
 function patching(route: FeedRoute, columns: readonly number[], works: readonly Work[]): Writing {
-  const rows = works.map(({ cells }) => columns.map((i) => cells![i] ?? null));
-  const keys = works.map(({ key }) => key);
+  const rows = valuesIn(route, columns, works);
+  const keys = works.map(keyOf);
   return { works, write: { op: 'patch', ...baseOf(route, columns), keys, rows, fresh: false } };
 }
 
 function removing(route: FeedRoute, works: readonly Work[]): Writing {
-  const keys = works.map(({ key }) => key);
+  const keys = works.map(keyOf);
   const { deletion } = route.target;
   if (deletion.kind === 'soft') {
     const rows = works.map(() => [deletion.value]);

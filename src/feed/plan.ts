@@ -1,5 +1,5 @@
 import type { CopyTable } from '../contract/copier.ts';
-import type { Entity, Lens } from '../contract/entity.ts';
+import type { Entity, Lens, Straight } from '../contract/entity.ts';
 import { routesOf } from '../decide/routes.ts';
 import type { TableSpec } from '../model/change.ts';
 
@@ -22,6 +22,8 @@ export interface FeedRoute {
   /** For each column of the source's lens, and of the lens of its key: where the row has it. */
   readonly pick: readonly number[] | null;
   readonly pickKey: readonly number[];
+  /** Null: rows go through both lenses. */
+  readonly straight: Straight | null;
   readonly keyOf: { readonly source: Lens; readonly target: Lens };
   /** Indexes into the columns of `target.table`: what tells rows apart, and all that is written. */
   readonly key: readonly number[];
@@ -69,6 +71,7 @@ function routeOf(
     entity,
     source: lens(from),
     target,
+    straight: entity.feed!.straight.get(to) ?? null,
     pick,
     pickKey: keys(from).table.columns.map((name) => table.columns.indexOf(name)),
     keyOf: { source: keys(from), target: keys(to) },

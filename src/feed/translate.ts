@@ -91,7 +91,7 @@ export function translate(
         if (fate === 'dropped') continue;
       }
       take(route, copy, one.table);
-      count(counts, route.entity.name, copy?.kind === 'gone' ? 'delete' : 'upsert');
+      count(counts, route.entity, copy?.kind === 'gone' ? 'delete' : 'upsert');
     }
   };
   for (const { transactions } of batches) {
@@ -101,7 +101,7 @@ export function translate(
         if (one.op === 'drift') broken.set(one.table.name, one.detail ?? '');
         else change(transaction, one, counts);
       }
-      for (const found of counts.values()) rows.push({ ...found, since: transaction.committedAt });
+      rows.push(...fedRows(counts, transaction.committedAt));
       const chunk = after(transaction);
       if (chunk === null) continue;
       chunks.push(chunk);
@@ -112,13 +112,26 @@ export function translate(
   return { load, chunks, invalid, unread, broken, truncated, rows, complete };
 }
 
-type Counts = Map<string, Omit<FedRows, 'since'>>;
+/** Of one transaction. */
+type Counts = Map<Entity, { upsert: number; delete: number }>;
 
-function count(counts: Counts, entity: string, operation: FedRows['operation']): void {
-  const name = `${operation} ${entity}`;
-  const known = counts.get(name);
-  if (known === undefined) counts.set(name, { entity, operation, count: 1 });
-  else known.count += 1;
+function count(counts: Counts, entity: Entity, operation: FedRows['operation']): void {
+  let known = counts.get(entity);
+  if (known === undefined) {
+    known = { upsert: 0, delete: 0 };
+    counts.set(entity, known);
+  }
+  known[operation] += 1;
+}
+
+function fedRows(counts: Counts, since: Micros): FedRows[] {
+  const rows: FedRows[] = [];
+  for (const [{ name: entity }, found] of counts) {
+    for (const operation of ['upsert', 'delete'] as const) {
+      if (found[operation] > 0) rows.push({ entity, operation, since, count: found[operation] });
+    }
+  }
+  return rows;
 }
 
 /** Rows as they were read, exact at this place of the log. */

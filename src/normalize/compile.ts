@@ -1,8 +1,8 @@
-import type { Entity, Lens } from '../contract/entity.ts';
+import type { Entity } from '../contract/entity.ts';
 import type { TableSchema } from '../model/change.ts';
 import type { Micros } from '../model/value.ts';
 import { parseDuration } from './duration.ts';
-import { checkFeed, feedPart, isPlain, keyPart } from './feed.ts';
+import { checkFeed, feedPart, feedRule, keyPart } from './feed.ts';
 import { contractField, type FieldPlan, planFields } from './fields.ts';
 import { compileLens } from './lens.ts';
 import type { Mapping, MappingValue, SystemValue } from './mapping.ts';
@@ -11,6 +11,7 @@ import type { HashKey } from './privacy.ts';
 import { checkReferences } from './references.ts';
 import type { Report } from './report.ts';
 import type { Schemas } from './schemas.ts';
+import type { Parted } from './straight.ts';
 
 /** Every field name the entity ever had, by ordinal, `names` included: the ledger's memory. */
 export type Ordinals = (entity: string, names: readonly string[]) => readonly string[];
@@ -71,16 +72,17 @@ function compileEntity(
   const match = value.match.map((alternative, index) =>
     alternative.flatMap((name, at) => ordinalOf(name, fields, ['match', index, at], report) ?? []),
   );
-  const lenses = new Map<string, Lens>();
-  const lensOf = (system: string, part: SystemValue, tell: Report): Lens | null => {
+  const parted = new Map<string, Parted>();
+  const partOf = (system: string, part: SystemValue, tell: Report): Parted | null => {
     const schema = describedTable(system, part.table, schemas, tell);
     if (schema === undefined) return null;
     return compileLens({ system, value: part, fields, match, schema, hashKey, report: tell });
   };
   for (const system of Object.keys(value.systems)) {
-    const lens = lensOf(system, feedPart(value, system, report), report);
-    if (lens !== null) lenses.set(system, lens);
+    const found = partOf(system, feedPart(value, system, report), report);
+    if (found !== null) parted.set(system, found);
   }
+  const lenses = new Map([...parted].map(([system, { lens }]) => [system, lens]));
   checkFeed(value, fields, lenses, report);
   everyFieldSomewhere(fields, value, report);
   const told = new Map(
@@ -89,13 +91,6 @@ function compileEntity(
       new Set(fields.flatMap((_, field) => (reads[field] ? [field] : []))),
     ]),
   );
-  // What is wrong with these fields has been told.
-  const keyLenses = (): Map<string, Lens> => {
-    const systems = [...lenses.keys()];
-    const silent: Report = () => undefined;
-    const keys = systems.map((one) => [one, lensOf(one, keyPart(value, one), silent)] as const);
-    return new Map(keys.flatMap(([one, lens]) => (lens === null ? [] : [[one, lens]])));
-  };
   const tolerance = duration(value.skew_tolerance, ['skew_tolerance'], 1_000_000, report);
   const within = duration(value.flood?.within, ['flood', 'within'], 600_000_000, report);
   const share = Number(value.flood?.share ?? 0.2);
@@ -109,7 +104,12 @@ function compileEntity(
     flood: { share, atLeast: Number(value.flood?.at_least ?? 100), within },
     ...(value.feed === undefined
       ? {}
-      : { feed: { from: value.feed, keys: keyLenses(), plain: isPlain(value) } }),
+      : {
+          feed: feedRule(value.feed, value, parted, fields, (system) =>
+            // What is wrong with these fields has been told.
+            partOf(system, keyPart(value, system), () => undefined),
+          ),
+        }),
   };
 }
 

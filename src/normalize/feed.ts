@@ -1,7 +1,8 @@
-import type { Lens } from '../contract/entity.ts';
+import type { FeedRule, Lens, Straight } from '../contract/entity.ts';
 import type { FieldPlan } from './fields.ts';
 import type { MappingValue, SystemFieldValue, SystemValue } from './mapping.ts';
 import type { Report } from './report.ts';
+import { type Parted, straight } from './straight.ts';
 
 /** What settles conflicts, or writes back: a feed has nothing to settle. */
 const NOT_FOR_FEEDS = ['conflicts', 'first_contact', 'groups', 'skew_tolerance'] as const;
@@ -44,13 +45,26 @@ export function keyPart(value: MappingValue, system: string): SystemValue {
   return { table, key, fields: Object.fromEntries(named) };
 }
 
-/** See `FeedRule.plain`. */
-export const isPlain = ({ systems }: MappingValue): boolean =>
-  Object.values(systems).every(
-    ({ where, fields }) =>
-      where === undefined &&
-      Object.values(fields).every((field) => written(field).column !== undefined),
-  );
+export function feedRule(
+  from: string,
+  { systems }: MappingValue,
+  parted: ReadonlyMap<string, Parted>,
+  fields: readonly FieldPlan[],
+  keyOf: (system: string) => Parted | null,
+): FeedRule {
+  const keys = new Map<string, Lens>();
+  const ways = new Map<string, Straight>();
+  const source = parted.get(from);
+  const everyRow = systems[from]?.where === undefined;
+  for (const [system, target] of parted) {
+    const key = keyOf(system);
+    if (key !== null) keys.set(system, key.lens);
+    if (source === undefined || system === from) continue;
+    const way = straight(source, target, fields, everyRow);
+    if (way !== null) ways.set(system, way);
+  }
+  return { from, keys, straight: ways };
+}
 
 /**
  * Rows of a feed are told apart by the match fields alone, in every system: no link is kept. So

@@ -24,7 +24,7 @@ export interface LensInput {
 }
 
 /** Compiles one system's part of a mapping; mistakes go to `report`, and the lens is then void. */
-export function compileLens(input: LensInput): Lens {
+export function compileLens(input: LensInput): { readonly lens: Lens; readonly parts: Parts } {
   const { system, value, fields, match, schema, hashKey, report } = input;
   const columns = columnsOf(schema, report);
   const path = ['systems', system];
@@ -42,7 +42,7 @@ export function compileLens(input: LensInput): Lens {
     ),
   );
   const columnsByField = fields.map((_, field) => (writes[field] ? settingOf(parts, field) : []));
-  return {
+  const lens: Lens = {
     system,
     table: { name: value.table, key, columns: names },
     reads: fields.map((_, field) =>
@@ -61,6 +61,7 @@ export function compileLens(input: LensInput): Lens {
     write: writer(parts, fields, names),
     admits: (cells) => rules.where(cells) !== false,
   };
+  return { lens, parts };
 }
 
 /** The columns that writing a field sets: its own, and those whose expressions read it. */

@@ -56,7 +56,7 @@ export interface FedRows {
   readonly operation: 'upsert' | 'delete';
   /** Commit time of their transaction, µs. */
   readonly since: Micros;
-  count: number;
+  readonly count: number;
 }
 
 /** Rows of a batch of which all but their number is the same. */
