@@ -124,7 +124,10 @@ export interface LedgerCommit {
   };
   readonly outbox?: {
     readonly add: readonly OutboxEntry[];
-    /** Entries frozen into a batch, with what will be sent. The batch number becomes durable. */
+    /**
+     * Entries frozen into a batch, with what will be sent; else they are as they were added. The
+     * batch number becomes durable.
+     */
     readonly send: readonly OutboxEntry[];
     readonly remove: readonly number[];
     /** Entries that waited for a record's link in a system and need not wait any longer. */

@@ -113,27 +113,25 @@ export function openDecisions(
       const { w } = pass;
       const links = linkChanges(w);
       const release = links.add.filter((link) => referenced.has(link.entity));
-      const opened =
-        source !== undefined && ledger.head().positions[source.system]?.openTransaction != null;
+      const state = source?.state(w);
+      const open = ledger.head().positions[source?.system ?? '']?.openTransaction ?? null;
       await ledger.commit({
-        ...(source === undefined ? {} : { source: { ...source, state: source.state(w) } }),
+        ...(source && state ? { source: { system: source.system, state } } : {}),
         ...changesOf(pass, links, release),
       });
       Object.assign(numbers, w.numbers);
       keepRefusals(refusals, w);
       keepDrifts(drifted, w);
-      for (const seq of pass.removed) {
-        refused.delete(seq);
-        already.delete(seq);
-      }
+      for (const seq of pass.removed) for (const noted of [refused, already]) noted.delete(seq);
       ground.floods = pass.floods;
       for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
-      // Entries of a transaction that is still open cannot be sent yet.
-      const some = units.some(({ complete }) => complete);
-      const sendable = some ? [...pass.added, ...release] : release;
-      for (const { system } of sendable) bells.get(system)?.ring();
       // What an open transaction put into the outbox may be sent once it is complete.
-      if (opened || pass.freed.length > 0) for (const one of bells.values()) one.ring();
+      const isOver = open !== null && state !== undefined && state.openTransaction !== open;
+      const all = isOver || pass.freed.length > 0;
+      // Entries of a transaction that is still open cannot be sent yet.
+      const added = units.some(({ complete }) => complete) ? pass.added : [];
+      const rung = all ? bells.keys() : [...added, ...release].map(({ system }) => system);
+      for (const system of new Set(rung)) bells.get(system)?.ring();
       noteAwaited(awaited, w);
       const due = links.add.filter((link) => awaited.delete(linkText(link)));
       return { ...summary(pass, loaded, population), due };

@@ -2,7 +2,7 @@ import type { LedgerCommit } from '../contract/ledger.ts';
 import type { Store } from './store.ts';
 
 /** What is left of forgotten records beside their own rows; see `LedgerCommit.forgotten`. */
-export function openForget({ db, names, tallies }: Store): (commit: LedgerCommit) => void {
+export function openForget({ db, names, tallies, fresh }: Store): (commit: LedgerCommit) => void {
   const journal = db.prepare('DELETE FROM journal WHERE record = ? AND entity = ? RETURNING state');
   const outbox = db.prepare('DELETE FROM outbox WHERE record = ? AND entity = ? RETURNING system');
   return ({ forgotten = [] }) => {
@@ -15,6 +15,8 @@ export function openForget({ db, names, tallies }: Store): (commit: LedgerCommit
         tallies.add('outbox', names.name(Number(system)), -1);
       }
     }
-    if (forgotten.length > 0) tallies.add('wipe', '', 1);
+    if (forgotten.length === 0) return;
+    fresh.forget();
+    tallies.add('wipe', '', 1);
   };
 }

@@ -1,45 +1,27 @@
-import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { StatementSync } from 'node:sqlite';
 import type {
   IdentityKey,
   LedgerFound,
   LedgerHead,
   LedgerQuery,
   LinkKey,
-  OutboxEntry,
   ParkedRow,
 } from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
-import { decodeRecord, decodeSent } from './codec.ts';
+import { decodeRecord } from './codec.ts';
+import { type OutboxReader, openOutbox } from './outbox-read.ts';
+import { allRows, getRow, rows } from './rows.ts';
 import { linkId, type Store } from './store.ts';
 
-export interface Reader {
+export interface Reader extends OutboxReader {
   head(): LedgerHead;
   find(query: LedgerQuery): LedgerFound;
-  ready(system: string, afterSeq: number, limit: number, except?: readonly string[]): OutboxEntry[];
-  sent(system: string, batch: number | null, afterSeq: number, limit: number): OutboxEntry[];
-  outbox(seqs: readonly number[]): OutboxEntry[];
 }
-
-type Columns = SQLOutputValue[];
 
 export function openReader(store: Store): Reader {
   const find = openFind(store);
-  const outbox = openOutbox(store);
-  return { head: store.head.get, find, ...outbox };
+  return { head: store.head.get, find, ...openOutbox(store) };
 }
-
-/** A statement whose rows come as arrays, which are cheaper than objects. */
-function rows(store: Store, sql: string): StatementSync {
-  const statement = store.db.prepare(sql);
-  statement.setReturnArrays(true);
-  return statement;
-}
-
-const getRow = (statement: StatementSync, ...values: (number | string)[]) =>
-  statement.get(...values) as unknown as Columns | undefined;
-
-const allRows = (statement: StatementSync, ...values: (number | string)[]) =>
-  statement.all(...values) as unknown as Columns[];
 
 function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
   const parked = rows(
@@ -186,66 +168,5 @@ function openFindRecords(
       store.records.set(state.id, state);
     }
     return found;
-  };
-}
-
-const OUTBOX = 'system, seq, record, entity, since, origin, txn, batch, attempts, sent';
-
-function openOutbox(store: Store): Pick<Reader, 'ready' | 'sent' | 'outbox'> {
-  // A transaction that is still open may bring more: its entries are sent together (invariant 7).
-  const ready = rows(
-    store,
-    `SELECT ${OUTBOX} FROM outbox
-     WHERE system = ? AND seq > ? AND batch IS NULL AND waits IS NULL
-       AND entity NOT IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
-       SELECT 1 FROM sources WHERE sources.system = outbox.origin AND sources.open = outbox.txn
-     )
-     ORDER BY seq LIMIT ?`,
-  );
-  const sent = rows(
-    store,
-    `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch = ? AND seq > ?
-     ORDER BY seq LIMIT ?`,
-  );
-  const sentInAny = rows(
-    store,
-    `SELECT ${OUTBOX} FROM outbox WHERE system = ? AND batch IS NOT NULL AND seq > ?
-     ORDER BY seq LIMIT ?`,
-  );
-  const one = rows(store, `SELECT ${OUTBOX} FROM outbox WHERE seq = ?`);
-  const entries = (statement: StatementSync, system: string, ...rest: (number | string)[]) => {
-    const code = store.names.known(system);
-    if (code === undefined) return [];
-    return allRows(statement, code, ...rest).map((row) => entryOf(store, row));
-  };
-  return {
-    ready(system, afterSeq, limit, except = []) {
-      const codes = except.flatMap((entity) => store.names.known(entity) ?? []);
-      return entries(ready, system, afterSeq, JSON.stringify(codes), limit);
-    },
-    sent: (system, batch, afterSeq, limit) =>
-      batch === null
-        ? entries(sentInAny, system, afterSeq, limit)
-        : entries(sent, system, batch, afterSeq, limit),
-    outbox: (seqs) => seqs.flatMap((seq) => allRows(one, seq).map((row) => entryOf(store, row))),
-  };
-}
-
-/** The columns of `OUTBOX`, in their order. */
-function entryOf({ names, vault }: Store, row: Columns): OutboxEntry {
-  const [system, seq, record, code, since, origin, transaction, batch, attempts, stored] = row;
-  const entity = names.name(code as number);
-  const sent = stored === null ? null : vault.open('sent', entity, seq as number, stored as string);
-  return {
-    seq: seq as number,
-    system: names.name(system as number),
-    record: record as number,
-    entity,
-    since: since as number,
-    origin: names.name(origin as number),
-    transaction: transaction as string,
-    batch: batch as number | null,
-    sent: decodeSent(sent),
-    attempts: attempts as number,
   };
 }

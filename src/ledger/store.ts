@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RecordState } from '../model/record.ts';
 import { type Cache, createCache } from './cache.ts';
+import { type Fresh, openFresh } from './fresh.ts';
 import { type Head, openHead } from './head.ts';
 import { openKeyring } from './keyring.ts';
 import { type Names, openNames } from './names.ts';
@@ -11,6 +12,8 @@ import { openVault, type Vault } from './vault.ts';
 /** Weights are estimated heap bytes; SQLite's own cache (`schema.ts`) comes on top. */
 const RECORD_CACHE_BYTES = 24 * 1024 * 1024;
 const LINK_CACHE_BYTES = 8 * 1024 * 1024;
+/** For each system. */
+const FRESH_BYTES = 4 * 1024 * 1024;
 
 /** What reading, writing and the desk share. */
 export interface Store {
@@ -19,6 +22,7 @@ export interface Store {
   readonly tallies: Tallies;
   readonly vault: Vault;
   readonly head: Head;
+  readonly fresh: Fresh;
   /** Decoded records as they are on disk. */
   readonly records: Cache<number, RecordState>;
   /** Record ids by {@link linkId}. */
@@ -33,12 +37,16 @@ export function openStore(db: DatabaseSync, path: string, privacy: Privacy): Sto
   const names = openNames(db);
   const tallies = openTallies(db);
   const vault = openVault(path, openKeyring(db, path, privacy.keys));
+  const head = openHead(db, { names, tallies, vault });
+  const newest = db.prepare('SELECT max(batch) AS batch FROM outbox WHERE system = ?');
+  const highest = (system: string) => Number(newest.get(names.known(system) ?? -1)?.batch ?? 0);
   return {
     db,
     names,
     tallies,
     vault,
-    head: openHead(db, { names, tallies, vault }),
+    head,
+    fresh: openFresh(FRESH_BYTES, () => tallies.get('next', 'seq'), highest),
     records: createCache(RECORD_CACHE_BYTES, weighRecord),
     links: createCache(LINK_CACHE_BYTES, (id) => 120 + id.length),
     unlinked: new Set(),
@@ -52,6 +60,7 @@ export function refresh(store: Store): void {
   store.tallies.reload();
   store.vault.keyring.disk.reload();
   store.head.forget();
+  store.fresh.forget();
   store.records.clear();
   store.links.clear();
   store.oldest.clear();

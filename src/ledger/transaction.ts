@@ -14,9 +14,10 @@ export function end({ db, names, tallies, vault }: Store): void {
 }
 
 /** Leaves nothing of the transaction behind, on disk or in memory. */
-export function undo({ db, tallies, head, records, links, oldest }: Store): void {
+export function undo({ db, tallies, head, fresh, records, links, oldest }: Store): void {
   tallies.rollback();
   head.forget();
+  fresh.forget();
   records.clear();
   links.clear();
   oldest.clear();

@@ -1,9 +1,10 @@
 import type { SQLOutputValue } from 'node:sqlite';
-import type { JournalEntry, LedgerCommit, OutboxEntry, Parked, Pause } from '../contract/ledger.ts';
+import type { JournalEntry, LedgerCommit, Parked, Pause } from '../contract/ledger.ts';
 import type { RecordId } from '../model/record.ts';
-import { decodeRecord, encodeRecord, encodeSent } from './codec.ts';
+import { decodeRecord, encodeRecord } from './codec.ts';
 import { openForget } from './forget.ts';
 import { openOrdinals } from './ordinals.ts';
+import { openOutboxWrites } from './outbox-write.ts';
 import { isSpent } from './spent.ts';
 import { linkId, type Store } from './store.ts';
 
@@ -86,7 +87,7 @@ function openRecords(store: Store): Apply {
 }
 
 /** Removes a record with its identities, and the links and outbox entries that its row names. */
-function openErase({ db, names, tallies, unlinked, vault }: Store): (id: RecordId) => void {
+function openErase({ db, names, tallies, unlinked, vault, fresh }: Store): (id: RecordId) => void {
   const select = db.prepare('SELECT entity, data FROM records WHERE id = ?');
   const record = db.prepare('DELETE FROM records WHERE id = ?');
   const link = db.prepare(
@@ -111,9 +112,11 @@ function openErase({ db, names, tallies, unlinked, vault }: Store): (id: RecordI
       unlinked.add(linkId(names.code(system), entity, view.key));
     }
     for (const [system, seq] of Object.entries(state.outbox)) {
-      if (outbox.run(seq, id).changes === 1) tallies.add('outbox', system, -1);
+      if (outbox.run(seq, id).changes === 0) continue;
+      tallies.add('outbox', system, -1);
+      fresh.remove(system, seq);
     }
-    release.run(id);
+    if (release.run(id).changes > 0) fresh.forget();
   };
 }
 
@@ -151,66 +154,6 @@ function openKeys({ db, names, vault }: Store): Apply {
 }
 
 const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-
-function openOutboxWrites(store: Store): Apply {
-  const { db, names, tallies, oldest } = store;
-  const add = openOutboxAdd(store);
-  const release = db.prepare('UPDATE outbox SET waits = NULL WHERE system = ? AND waits = ?');
-  const wait = db.prepare(
-    'UPDATE outbox SET waits = (SELECT id FROM records WHERE id = ?) WHERE seq = ?',
-  );
-  const send = db.prepare('UPDATE outbox SET batch = ?, sent = ?, attempts = ? WHERE seq = ?');
-  const remove = db.prepare('DELETE FROM outbox WHERE seq = ? RETURNING system');
-  remove.setReturnArrays(true);
-  return ({ outbox }) => {
-    if (outbox === undefined) return;
-    for (const entry of outbox.add) {
-      const known = entry.seq < tallies.get('next', 'seq');
-      tallies.raise('next', 'seq', entry.seq + 1);
-      if (entry.seq < (oldest.get(entry.system) ?? 0)) oldest.set(entry.system, entry.seq);
-      if (add(entry, known)) tallies.add('outbox', entry.system, 1);
-    }
-    for (const { system, record } of outbox.release) release.run(names.code(system), record);
-    for (const { seq, waits } of outbox.wait) wait.run(waits, seq);
-    for (const entry of outbox.send) {
-      send.run(entry.batch, sentText(store, entry), entry.attempts, entry.seq);
-    }
-    for (const seq of outbox.remove) {
-      const row = remove.get(seq) as unknown as [number] | undefined;
-      if (row !== undefined) tallies.add('outbox', names.name(row[0]), -1);
-    }
-  };
-}
-
-function sentText({ vault }: Store, { entity, seq, sent }: OutboxEntry): string | null {
-  const text = encodeSent(sent);
-  return text === null ? null : vault.seal('sent', entity, seq, text);
-}
-
-/** Adds or replaces an entry; true when it is new. */
-function openOutboxAdd(store: Store): (entry: OutboxEntry, known: boolean) => boolean {
-  const { db, names } = store;
-  const insert = db.prepare(
-    `INSERT INTO outbox (record, since, origin, txn, batch, attempts, sent, seq, system, entity)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  const update = db.prepare(
-    `UPDATE outbox SET record = ?, since = ?, origin = ?, txn = ?, batch = ?, attempts = ?,
-       sent = ?, waits = NULL WHERE seq = ?`,
-  );
-  return (entry, known) => {
-    const { record, since, transaction, batch, attempts, seq } = entry;
-    const origin = names.code(entry.origin);
-    const sent = sentText(store, entry);
-    if (known) {
-      const done = update.run(record, since, origin, transaction, batch, attempts, sent, seq);
-      if (done.changes === 1) return false;
-    }
-    const owner = [names.code(entry.system), names.code(entry.entity)] as const;
-    insert.run(record, since, origin, transaction, batch, attempts, sent, seq, ...owner);
-    return true;
-  };
-}
 
 function openDeskWrites(store: Store): Apply {
   const { db, names, tallies } = store;
