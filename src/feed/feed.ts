@@ -5,8 +5,8 @@ import { isPaused } from '../decide/pauses.ts';
 import { type Aside, openAside } from './aside.ts';
 import { openGuard } from './flood.ts';
 import { carryOut, openRun } from './keep.ts';
-import { type FeedParts, type Memory, misfit, progressOf } from './parts.ts';
-import { asMapped, noteSizes, snapshotOf } from './tables.ts';
+import { type FeedParts, type Memory, misfit, progressOf, type Sizes } from './parts.ts';
+import { asMapped, noteEstimates, noteSizes, snapshotOf } from './tables.ts';
 import { Held, translate } from './translate.ts';
 import { openWriter } from './write.ts';
 
@@ -25,8 +25,10 @@ export async function feed(parts: FeedParts, moving: () => void, stop: AbortSign
   const aside = await openAside(decisions, parts.feed, (parked) =>
     report.released({ journal: [], parked, echoes: 0 }),
   );
-  const sizes = new Map<string, number>();
-  const guard = openGuard(parts.feed.to, (entity) => sizes.get(entity) ?? 0);
+  const sizes: Sizes = { known: new Map(), estimated: new Map() };
+  const sizeOf = (entity: string): number =>
+    sizes.estimated.get(entity) ?? sizes.known.get(entity) ?? 0;
+  const guard = openGuard(parts.feed.to, sizeOf);
   const decided = new Map<string, boolean>();
   while (!stop.aborted) {
     try {
@@ -74,7 +76,8 @@ async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Pr
   await using copier = await parts.openCopier();
   await using writer = openWriter(copier);
   const place = { now: asMapped(feed, await startingPoint(source, copier)) };
-  await noteSizes(parts, source, progressOf(place.now));
+  noteSizes(parts, progressOf(place.now));
+  await noteEstimates(parts, source, progressOf(place.now));
   await using snapshot = snapshotOf(parts, source, () => progressOf(place.now));
   report.following(feed.name, place.now.position, source, snapshot.loaded);
   report.target(feed.name, { kind: 'idle' });

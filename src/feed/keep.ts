@@ -10,6 +10,7 @@ import type { AsideRow } from './aside.ts';
 import type { Work } from './load.ts';
 import { type FeedParts, type Memory, misfit } from './parts.ts';
 import type { Feed } from './plan.ts';
+import { noteSizes } from './tables.ts';
 import { keyIn, type Translated } from './translate.ts';
 import type { Writer } from './write.ts';
 
@@ -42,6 +43,7 @@ interface Pending {
   readonly chunks: SnapshotChunk[];
   readonly unread: RowName[];
   readonly rows: FedRows[];
+  readonly growth: Map<string, number>;
   readonly renewed: Map<string, (before: Progress) => Progress>;
 }
 
@@ -49,6 +51,7 @@ const nothingPending = (): Pending => ({
   chunks: [],
   unread: [],
   rows: [],
+  growth: new Map(),
   renewed: new Map(),
 });
 
@@ -76,6 +79,9 @@ export async function carryOut(
   pending.chunks.push(...translated.chunks);
   pending.unread.push(...translated.unread, ...unread.map((work) => nameOf(parts.feed, work)));
   pending.rows.push(...translated.rows);
+  for (const [table, more] of translated.growth) {
+    pending.growth.set(table, (pending.growth.get(table) ?? 0) + more);
+  }
   for (const table of broken.keys()) {
     pending.renewed.set(table, (before) => resyncOf(before, { mends: true }));
   }
@@ -92,6 +98,10 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   takeAsks(parts, pending);
   const { chunks, rows } = pending;
   const progress: Record<string, string> = { ...snapshot.progressWith(chunks, pending.unread) };
+  for (const [table, more] of pending.growth) {
+    const now = parseProgress(progress[table]);
+    progress[table] = JSON.stringify({ ...now, rows: Math.max(0, now.rows + more) });
+  }
   for (const [table, renew] of pending.renewed) {
     progress[table] = JSON.stringify(renew(parseProgress(progress[table])));
   }
@@ -105,6 +115,7 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   }
   await writer.commit({ position, progress: text });
   place.now = { position, progress: text };
+  noteSizes(parts, progress);
   run.keptAt = performance.now();
   run.pending = nothingPending();
   source.settle(position);
@@ -112,6 +123,7 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   told((performance.now() - started) / 1000);
   if (!run.loading || !snapshot.loaded) return;
   run.loading = false;
+  parts.sizes.estimated.clear();
   parts.report.loaded(parts.feed.name);
 }
 

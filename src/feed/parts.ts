@@ -28,12 +28,17 @@ export interface FeedParts {
   readonly loading: { readonly share: number; readonly clock: Clock };
 }
 
+/** Rows of an entity in the source: as far as they were read, and as the server estimated. */
+export interface Sizes {
+  readonly known: Map<string, number>;
+  readonly estimated: Map<string, number>;
+}
+
 /** What outlives a connection. */
 export interface Memory extends FeedParts {
   readonly aside: Aside;
   readonly guard: Guard;
-  /** Rows that the source says its tables have, by entity. */
-  readonly sizes: Map<string, number>;
+  readonly sizes: Sizes;
   /** Of truncates, by transaction: whether they are passed on. */
   readonly decided: Map<string, boolean>;
 }

@@ -1,4 +1,4 @@
-import { type ProgressByTable, parseProgress, resyncOf } from '../capture/progress.ts';
+import { isFirstLoad, type ProgressByTable, parseProgress, resyncOf } from '../capture/progress.ts';
 import { openSnapshot, type Snapshot } from '../capture/snapshot.ts';
 import type { Applier } from '../contract/applier.ts';
 import type { FeedPlace } from '../contract/copier.ts';
@@ -29,11 +29,20 @@ export function asMapped(feed: Feed, place: FeedPlace): FeedPlace {
   return { ...place, progress: JSON.stringify(progress) };
 }
 
-export async function noteSizes({ feed, sizes }: Memory, source: Source, now: ProgressByTable) {
+/** How many rows the tables have: as they were read, and by the log since. */
+export function noteSizes({ feed, sizes }: Memory, now: ProgressByTable): void {
   for (const table of feed.tables) {
-    const estimate = (await source.estimate(table)) ?? 0;
-    const rows = Math.max(estimate, parseProgress(now[table.name]).rows);
-    for (const { entity } of feed.routes.get(table) ?? []) sizes.set(entity.name, rows);
+    const { rows } = parseProgress(now[table.name]);
+    for (const { entity } of feed.routes.get(table) ?? []) sizes.known.set(entity.name, rows);
+  }
+}
+
+/** While a table is being read for the first time the server's own figure counts. */
+export async function noteEstimates({ feed, sizes }: Memory, source: Source, now: ProgressByTable) {
+  for (const table of feed.tables) {
+    if (!isFirstLoad(parseProgress(now[table.name]))) continue;
+    const rows = (await source.estimate(table)) ?? 0;
+    for (const { entity } of feed.routes.get(table) ?? []) sizes.estimated.set(entity.name, rows);
   }
 }
 

@@ -40,6 +40,8 @@ export interface Translated {
   /** Tables whose rows went at once, and when: what the target has beyond theirs goes too. */
   readonly truncated: ReadonlyMap<string, Micros>;
   readonly rows: readonly FedRows[];
+  /** By how many rows each table of the source has grown. */
+  readonly growth: ReadonlyMap<string, number>;
   /** The last transaction of the batches has ended with them. */
   readonly complete: boolean;
 }
@@ -64,6 +66,7 @@ export function translate(
   const broken = new Map<string, string>();
   const truncated = new Map<string, Micros>();
   const rows: FedRows[] = [];
+  const growth = new Map<string, number>();
   const take = (route: FeedRoute, copy: Copy | null, table: TableSpec): void => {
     if (copy === null) return;
     if (copy.kind !== 'invalid') {
@@ -100,6 +103,8 @@ export function translate(
       for (const one of transaction.changes) {
         if (one.op === 'drift') broken.set(one.table.name, one.detail ?? '');
         else change(transaction, one, counts);
+        const more = GROWTH[one.op];
+        if (more !== 0) growth.set(one.table.name, (growth.get(one.table.name) ?? 0) + more);
       }
       rows.push(...fedRows(counts, transaction.committedAt));
       const chunk = after(transaction);
@@ -109,8 +114,10 @@ export function translate(
     }
   }
   const complete = batches.at(-1)?.transactions.at(-1)?.complete ?? true;
-  return { load, chunks, invalid, unread, broken, truncated, rows, complete };
+  return { load, chunks, invalid, unread, broken, truncated, rows, growth, complete };
 }
+
+const GROWTH = { insert: 1, delete: -1, update: 0, truncate: 0, drift: 0 } as const;
 
 /** Of one transaction. */
 type Counts = Map<Entity, { upsert: number; delete: number }>;
