@@ -31,7 +31,10 @@ systems:
     table: ${name}
     key: id
     where: "sold == 1"
-    fields: {code: id, title: {get: "title + ' ' + size"}, live: {column: sold, values: {"1": true}}}
+    fields:
+      code: id
+      title: {get: "title + ' ' + size"}
+      live: {column: sold, values: {"1": true}}
   crm:
     table: public.${name}
     key: code
@@ -113,7 +116,8 @@ test('what cannot be copied is parked, and goes on when it is right', async () =
     'acc_bad',
     accounts('acc_bad'),
     ACCOUNTS,
-    `insert into acc_bad values ('A1', 'One', 1, null), ('A2', null, 2, null), ('A3', 'T', -3, null)`,
+    `insert into acc_bad
+      values ('A1', 'One', 1, null), ('A2', null, 2, null), ('A3', 'T', -3, null)`,
   );
   const parked = async () =>
     (await it.operator.parked({ limit: 10 }))
@@ -169,7 +173,7 @@ test('a flood of deletes and a truncate wait for a person', async () => {
   await until(async () => (await it.operator.parked({ limit: 1 })).length === 0);
 });
 
-test('from the ERP into the CRM: what is computed, what leaves, what is only marked as gone', async () => {
+test('into the CRM: what is computed, what leaves, what is only marked as gone', async () => {
   const { crm, erp } = servers;
   await using it = await install(
     'art',
