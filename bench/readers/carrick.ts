@@ -1,4 +1,5 @@
 /** Our connector's source: changes with canonical values, settled batch by batch. */
+import { tmpdir } from 'node:os';
 import { connectors } from '../../connectors/registry.ts';
 import type { TableSpec } from '../../src/model/change.ts';
 import type { Position } from '../../src/model/position.ts';
@@ -14,7 +15,9 @@ const instance = name.replace('carrick_', '');
 const tables: TableSpec[] = [{ name: 'accounts', key: ['id'], columns: COLUMNS }];
 
 const done = startReading();
-const system = connector.connect(parsed.options, { system: 'crm', instance });
+// As the daemon has one: PostgreSQL may then send a large transaction while it decodes it.
+const scratch = tmpdir();
+const system = connector.connect(parsed.options, { system: 'crm', instance, scratch });
 const source = await system.source(tables);
 let read = 0;
 for await (const batch of source.tail(position as Position)) {

@@ -15,9 +15,8 @@ export const BATCH_LIMITS: BatchLimits = { changes: 2000, bytes: 1 << 20 };
 
 interface OpenPart {
   readonly commit: bigint;
-  readonly id: string;
   readonly committedAt: Micros;
-  readonly visibility: string;
+  readonly xid: number;
   /** It ends before the start position. */
   readonly passed: boolean;
   /** Row messages before the start position. */
@@ -71,9 +70,8 @@ export class Assembler {
     if (resumed !== null) this.#resuming = null;
     this.#open = {
       commit,
-      id: formatLsn(commit),
       committedAt,
-      visibility: String(xid),
+      xid,
       passed: resumed === null && (resuming !== null || compareLsn(commit, this.#finished) < 0),
       skip: resumed?.rows ?? 0,
       mark: null,
@@ -161,11 +159,13 @@ export class Assembler {
 
   /** Hands the changes of the open transaction over as one part of it. */
   #close(part: OpenPart, complete: boolean): void {
-    const { id, committedAt, visibility, mark, changes, bytes } = part;
+    const { committedAt, mark, changes, bytes } = part;
     const crowded =
       this.#changes + changes.length > this.#limits.changes ||
       this.#bytes + bytes > this.#limits.bytes;
     if (crowded) this.#seal();
+    const id = formatLsn(part.commit);
+    const visibility = String(part.xid);
     this.#transactions.push({ id, committedAt, visibility, mark, changes, complete });
     // A transaction of nothing but its mark takes its place too.
     this.#changes += Math.max(changes.length, 1);

@@ -9,8 +9,8 @@ export function parseLsn(text: string): bigint {
 }
 
 export function formatLsn(lsn: bigint): string {
-  const high = (lsn >> 32n).toString(16);
-  const low = (lsn & 0xffffffffn).toString(16);
+  const high = Number(lsn >> 32n).toString(16);
+  const low = Number(BigInt.asUintN(32, lsn)).toString(16);
   return `${high}/${low}`.toUpperCase();
 }
 

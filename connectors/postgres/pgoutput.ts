@@ -75,8 +75,9 @@ const TEXT = 0x74;
 /** 2000-01-01T00:00:00Z, PostgreSQL's epoch. */
 export const EPOCH: Micros = 946_684_800_000_000;
 
-export const readTime = (message: Buffer, at: number): Micros =>
-  EPOCH + Number(message.readBigInt64BE(at));
+/** Exact, as {@link Micros} is. */
+export const readTime = (bytes: Buffer, at: number): Micros =>
+  EPOCH + bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 
 /**
  * Decodes pgoutput as of protocol version 1 (PostgreSQL manual, "Logical Replication Message

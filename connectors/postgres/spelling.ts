@@ -42,35 +42,42 @@ function cellOf(value: Value, spelling: ((text: string) => string) | null): stri
 const TEXT_OID = 25;
 /** Dimensions, whether there are NULLs, element type, elements, lower bound: 32 bits each. */
 const ARRAY_HEADER = 20;
+/** Of UTF-8 for one unit of a string. */
+const MOST_BYTES = 3;
+/** Bytes that a cell is expected to take. */
+const CELL = 32;
 
 /**
  * Column by column, parameters of type `text[]` in the binary format, which needs no quoting
  * (array_recv in PostgreSQL's src/backend/utils/adt/arrayfuncs.c).
  */
 export function textArrays(columns: readonly PostgresColumn[], rows: Rows): Buffer[] {
-  return columns.map(({ kind, codec }, i) => {
-    const spelling = encoderOf(kind);
-    const cells = rows.map((row) => {
-      const value = row[i] ?? null;
-      return value === null || spelling === null ? value : spelling(value);
-    });
-    return textArray(cells, codec.ascii);
-  });
+  return columns.map((column, i) => textArray(column, i, rows));
 }
 
-function textArray(cells: readonly Value[], ascii: boolean): Buffer {
-  let size = ARRAY_HEADER + 4 * cells.length;
-  for (const text of cells) {
-    if (text !== null) size += ascii ? text.length : Buffer.byteLength(text);
-  }
-  const array = Buffer.allocUnsafe(size);
-  const header = [1, 1, TEXT_OID, cells.length, 1];
+function textArray({ kind, codec }: PostgresColumn, place: number, rows: Rows): Buffer {
+  const encoder = encoderOf(kind);
+  const encoding = codec.ascii ? 'latin1' : 'utf8';
+  let array = Buffer.allocUnsafe(ARRAY_HEADER + CELL * rows.length);
+  const header = [1, 1, TEXT_OID, rows.length, 1];
   for (const [i, word] of header.entries()) array.writeInt32BE(word, 4 * i);
   let at = ARRAY_HEADER;
-  for (const text of cells) {
-    const length = text === null ? -1 : array.write(text, at + 4, ascii ? 'latin1' : 'utf8');
-    array.writeInt32BE(length, at);
+  for (const row of rows) {
+    const value = row[place] ?? null;
+    const text = value === null || encoder === null ? value : encoder(value);
+    const room = at + 4 + MOST_BYTES * (text?.length ?? 0);
+    if (room > array.length) {
+      const larger = Buffer.allocUnsafe(Math.max(room, 2 * array.length));
+      array.copy(larger, 0, 0, at);
+      array = larger;
+    }
+    const length = text === null ? -1 : array.write(text, at + 4, encoding);
+    // As four bytes: Buffer's own method checks each of them first.
+    array[at] = length >> 24;
+    array[at + 1] = length >> 16;
+    array[at + 2] = length >> 8;
+    array[at + 3] = length;
     at += 4 + Math.max(length, 0);
   }
-  return array;
+  return array.subarray(0, at);
 }

@@ -41,27 +41,16 @@ export function openSpool(folder: string): Spool {
       parts.enter(bytes.readUInt32BE(start + 1), file.bytes);
       head.writeUInt32BE(end - start - XID);
       head[HEADER] = bytes[start]!;
-      file.append(head, 0, head.length);
-      file.append(bytes, start + 1 + XID, end);
+      file.append(head, bytes.subarray(start + 1 + XID, end));
     },
     rollBack: (xid) => parts.rollBack(xid, file.bytes),
     async *pieces() {
       const wanted = parts.survivors();
-      let rest: Buffer[] = [];
-      let size = 0;
-      let least = HEADER;
       let at = 0;
-      for await (const chunk of file.chunks()) {
-        rest.push(chunk);
-        size += chunk.length;
-        if (size < least) continue;
-        const bytes = rest.length === 1 ? chunk : Buffer.concat(rest, size);
-        const piece = pieceOf(bytes, (place) => wanted(at + place));
-        yield piece;
-        at += piece.read;
-        size -= piece.read;
-        rest = size === 0 ? [] : [bytes.subarray(piece.read)];
-        least = HEADER + (size < HEADER ? 0 : bytes.readUInt32BE(piece.read));
+      for await (const block of file.blocks()) {
+        const from = at;
+        yield pieceOf(block, (place) => wanted(from + place));
+        at += block.length;
       }
     },
     get bytes() {
@@ -71,25 +60,20 @@ export function openSpool(folder: string): Spool {
   };
 }
 
-/** The complete messages in `bytes` that are wanted; `read`: where the next one begins. */
-function pieceOf(
-  bytes: Buffer,
-  wanted: (at: number) => boolean,
-): Piece & { readonly read: number } {
+/** Whole messages, of which those that are wanted. */
+function pieceOf(bytes: Buffer, wanted: (at: number) => boolean): Piece {
+  let at = 0;
   const piece = {
     bytes,
     start: 0,
     end: 0,
-    read: 0,
     next(): boolean {
-      while (bytes.length - piece.read >= HEADER) {
-        const at = piece.read;
-        const end = at + HEADER + bytes.readUInt32BE(at);
-        if (end > bytes.length) return false;
-        piece.read = end;
-        if (!wanted(at)) continue;
-        piece.start = at + HEADER;
-        piece.end = end;
+      while (at < bytes.length) {
+        const message = at;
+        at += HEADER + bytes.readUInt32BE(message);
+        if (!wanted(message)) continue;
+        piece.start = message + HEADER;
+        piece.end = at;
         return true;
       }
       return false;
@@ -134,60 +118,79 @@ function nestedParts() {
   };
 }
 
-const CHUNK = 1 << 16;
+/** Of a block, unless one message is larger. */
+const BLOCK = 1 << 16;
 const CIPHER = 'aes-256-ctr';
 const readAsync = promisify(read);
 
 /**
  * A file that has no name from the moment it is made, so the system removes it however this process
- * ends, and that is encrypted with a key that is nowhere else: rows are written to it.
+ * ends, and that is encrypted with a key that is nowhere else: rows are written to it. What is
+ * appended at once comes back in one block.
  */
 function sealedFile(folder: string) {
   const key = randomBytes(32);
   const nonce = randomBytes(16);
   const cipher = createCipheriv(CIPHER, key, nonce);
   let file: number | null = null;
-  let block: Buffer | null = null;
+  let block: Buffer = EMPTY;
   let used = 0;
   let bytes = 0;
+  const lengths: number[] = [];
   const flush = (): void => {
-    if (block === null) return;
+    if (used === 0) return;
     file ??= nameless(folder);
     for (let text = cipher.update(block.subarray(0, used)); text.length > 0; ) {
       text = text.subarray(writeSync(file, text));
     }
+    lengths.push(used);
     used = 0;
   };
   return {
     get bytes() {
       return bytes;
     },
-    append(data: Buffer, start: number, end: number): void {
-      block ??= Buffer.allocUnsafe(CHUNK);
-      bytes += end - start;
-      for (let at = start; at < end; ) {
-        const copied = data.copy(block, used, at, end);
-        at += copied;
-        used += copied;
-        if (used === CHUNK) flush();
+    append(head: Buffer, data: Buffer): void {
+      const length = head.length + data.length;
+      if (used + length > block.length) {
+        flush();
+        if (block.length !== BLOCK || length > BLOCK) {
+          block = Buffer.allocUnsafe(Math.max(length, BLOCK));
+        }
       }
+      head.copy(block, used);
+      data.copy(block, used + head.length);
+      used += length;
+      bytes += length;
     },
-    async *chunks(): AsyncGenerator<Buffer, void> {
+    async *blocks(): AsyncGenerator<Buffer, void> {
       flush();
       const decipher = createDecipheriv(CIPHER, key, nonce);
-      for (let at = 0; at < bytes; ) {
-        const { bytesRead, buffer } = await readAsync(file!, Buffer.alloc(CHUNK), 0, CHUNK, at);
-        if (bytesRead === 0) throw new Error('a transaction in progress is shorter than it was');
-        at += bytesRead;
-        yield decipher.update(buffer.subarray(0, bytesRead));
+      let text: Buffer = EMPTY;
+      let at = 0;
+      for (const length of lengths) {
+        if (text.length < length) text = Buffer.allocUnsafe(length);
+        await readWhole(file!, text, length, at);
+        at += length;
+        yield decipher.update(text.subarray(0, length));
       }
     },
     close(): void {
       if (file !== null) closeSync(file);
       file = null;
-      block = null;
+      block = EMPTY;
     },
   };
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+async function readWhole(file: number, into: Buffer, length: number, at: number): Promise<void> {
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await readAsync(file, into, done, length - done, at + done);
+    if (bytesRead === 0) throw new Error('a transaction in progress is shorter than it was');
+    done += bytesRead;
+  }
 }
 
 function nameless(folder: string): number {
