@@ -12,8 +12,9 @@ test('the README has the table of metrics as the code has it', () => {
   expect(readme).toContain(metricsTable().trim());
 });
 
-test('the mapping on the first screen compiles', () => {
-  const [, text = ''] = /```yaml\n(# mappings\/product\.yaml[\s\S]*?)```/.exec(readme) ?? [];
+test.each(['product', 'article'])('the mapping of %s compiles', (entity) => {
+  const block = new RegExp(`\`\`\`yaml\\n(# mappings/${entity}\\.yaml[\\s\\S]*?)\`\`\``);
+  const [, text = ''] = block.exec(readme) ?? [];
   const read = readMapping('README.md', text);
   expect(read).toMatchObject({ ok: true });
   if (!read.ok) return;
