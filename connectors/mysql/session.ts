@@ -1,5 +1,5 @@
-import type { Connection as CallbackConnection } from 'mysql2';
-import mysql from 'mysql2/promise';
+import mysql from 'mysql2';
+import { askForBulk, type Bulk, bulkOn } from './bulk.ts';
 import { connectionOf, type MysqlOptions } from './config.ts';
 
 /** What a statement that writes says it did. */
@@ -21,6 +21,8 @@ export interface Session extends AsyncDisposable {
   readonly maxPacket: number;
   /** Distance between the keys that one insert generates. */
   readonly keyStep: number;
+  /** Null: the server has nothing like it. */
+  readonly bulk: Bulk | null;
   /** The connection broke while it was idle. */
   closed(): boolean;
   rows(sql: string, values?: readonly unknown[]): Promise<TextRow[]>;
@@ -62,7 +64,7 @@ export async function openSession(
   statements: Statements = 'one',
 ): Promise<Session> {
   // Without a default database: statements name it, and an account may have no right on it.
-  const connection = await mysql.createConnection({
+  const core = mysql.createConnection({
     ...connectionOf(options),
     supportBigNumbers: true,
     bigNumberStrings: true,
@@ -75,13 +77,16 @@ export async function openSession(
     // are declared as binary on the wire, so the character set is named here.
     typeCast: (field) => field.string('utf8'),
   });
+  askForBulk(core);
   let closed = false;
-  connection.on('error', () => {
+  core.on('error', () => {
     closed = true;
   });
+  const connection = core.promise();
   const rows = async (sql: string, values?: readonly unknown[]): Promise<TextRow[]> =>
     (await connection.query(statement(sql, values)))[0] as TextRow[];
   try {
+    await connection.connect();
     for (const sql of PREAMBLE) await connection.query(statement(sql));
     const [facts] = await rows(
       'SELECT VERSION(), @@max_allowed_packet, @@auto_increment_increment',
@@ -91,9 +96,10 @@ export async function openSession(
       mariadb: /mariadb/i.test(version!),
       maxPacket: Number(maxPacket),
       keyStep: Number(keyStep),
+      bulk: bulkOn(core, STATEMENT_TIMEOUT_MS),
       closed: () => closed,
       rows,
-      rowsUpTo: (sql, bytes) => rowsUpTo(connection, sql, bytes),
+      rowsUpTo: (sql, bytes) => rowsUpTo(core, sql, bytes),
       run: async (sql, values) =>
         (await connection.query(statement(sql, values)))[0] as mysql.ResultSetHeader,
       each: async (sql, values) =>
@@ -106,16 +112,14 @@ export async function openSession(
   }
 }
 
-/** `connection`: the one behind the promises, whose queries tell of each row. */
 function rowsUpTo(
-  { connection }: mysql.Connection & { connection?: CallbackConnection },
+  connection: mysql.Connection,
   sql: string,
   bytes: number,
 ): Promise<{ rows: TextRow[]; cut: boolean }> {
   const rows: TextRow[] = [];
   let size = 0;
   return new Promise((resolve, reject) => {
-    if (connection === undefined) throw new Error('mysql2 has no connection behind its promises');
     connection
       .query(statement(sql))
       .on('result', (result) => {

@@ -206,7 +206,8 @@ function setOf(labels: readonly string[]): string {
   return JSON.stringify([...new Set(labels)].sort(byCodeUnit));
 }
 
-function labelsOf(value: string): string[] | null {
+/** The labels of a SET's value; null: it is none. */
+export function labelsOf(value: string): string[] | null {
   try {
     const labels: unknown = JSON.parse(value);
     const texts = Array.isArray(labels) && labels.every((label) => typeof label === 'string');

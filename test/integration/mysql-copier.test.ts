@@ -6,7 +6,13 @@ import { openSession } from '../../connectors/mysql/session.ts';
 import { setup } from '../../connectors/mysql/setup.ts';
 import type { CopyWrite, Trouble } from '../../src/contract/copier.ts';
 import type { Position } from '../../src/model/position.ts';
-import { ensureServers, mysqlClient, startMariadb, type TestServer } from '../support/index.ts';
+import {
+  ensureServers,
+  erpProduct,
+  mysqlClient,
+  startMariadb,
+  type TestServer,
+} from '../support/index.ts';
 
 let server: TestServer;
 let user: Connection;
@@ -261,4 +267,101 @@ test('statements are cut by their size, and what no packet holds is refused', as
     await all(`SELECT COUNT(*), SUM(HEX(body) = HEX(RPAD(CONCAT(code, '\\\\\\''), 1000, 'é')))
     FROM note`),
   ).toEqual([['3000', '3000']]);
+});
+
+describe('many rows at once', () => {
+  /** By column: its type, and values that are written as they are listed. */
+  const TYPES: Readonly<Record<string, readonly [type: string, ...values: (string | null)[]]>> = {
+    n: ['BIGINT UNSIGNED', '0', '18446744073709551615', null],
+    b: ['BIT(64)', '0', '18446744073709551615', '5'],
+    y: ['YEAR', '2026', '0', '1999'],
+    d: ['DECIMAL(30,10)', '-12345678901234567890.0123456789', '0.1', null],
+    f: ['FLOAT', '1.1', '-3.4028235e+38', '0'],
+    g: ['DOUBLE', '1.7976931348623157e+308', '0.1', '5e-324'],
+    a: ['DATE', '2026-01-02', '0000-00-00', null],
+    t: ['DATETIME(6)', '2026-01-02T03:04:05.123456', '1000-01-01T00:00:00', null],
+    u: ['TIMESTAMP(6) NULL', '2026-01-02T03:04:05.123456Z', '2037-01-01T00:00:00Z', null],
+    h: ['TIME(3)', '-838:59:59', '00:00:00.125', null],
+    c: ['CHAR(3)', 'a', '', 'äöü'],
+    v: ['VARCHAR(300)', `it's "\\"\0\n`, 'é'.repeat(300), '𝄞 🙂'],
+    x: ['LONGTEXT', 'x'.repeat(70_000), 'ü'.repeat(90), ' a '],
+    e: [`ENUM('a','it''s')`, 'a', "it's", null],
+    s: [`SET('a','b')`, '["a","b"]', '[]', '["b"]'],
+    j: ['JSON', '{"a":[1.0,null]}', '"text"', 'null'],
+    k: ['BINARY(4)', '00010203', 'ffffffff', null],
+    l: ['LONGBLOB', '', 'ab'.repeat(40_000), null],
+  };
+  const columns = Object.keys(TYPES);
+  const ROWS = 150;
+  const cellOf = (id: number, column: string): string | null =>
+    TYPES[column]![1 + (id % 3)] ?? null;
+  const rows = Array.from({ length: ROWS }, (_, id) => [
+    `${id}`,
+    ...columns.map((column) => cellOf(id, column)),
+  ]);
+  const names = `id ${columns.join(' ')}`;
+
+  beforeEach(() =>
+    user.query(
+      ['many', 'few']
+        .map((name) => {
+          const typed = columns.map((column) => `${column} ${TYPES[column]![0]}`);
+          return `DROP TABLE IF EXISTS ${name};
+            CREATE TABLE ${name} (id INT PRIMARY KEY, ${typed.join(', ')}) CHARACTER SET utf8mb4`;
+        })
+        .join('; '),
+    ),
+  );
+  const content = (table: string, where = ''): Promise<unknown[]> =>
+    all(`SELECT id, ${columns.map((column) => `HEX(${column})`).join(', ')} FROM ${table} ${where}
+      ORDER BY id`);
+
+  test('are what they are by few rows at a time, new or not', async () => {
+    const few = [rows.slice(0, 50), rows.slice(50, 100), rows.slice(100)];
+    expect(await copy(put('many', 'id', names, rows))).toEqual([[]]);
+    expect(await copy(...few.map((some) => put('few', 'id', names, some)))).toEqual([[], [], []]);
+    expect((await content('many')).length).toBe(ROWS);
+    expect(await content('many')).toEqual(await content('few'));
+    const moved = rows.map((row, i) => [row[0]!, ...rows[(i + 1) % ROWS]!.slice(1)]);
+    expect(await copy(put('many', 'id', names, moved))).toEqual([[]]);
+    expect(await content('many')).not.toEqual(await content('few'));
+    expect(await copy(put('many', 'id', names, rows))).toEqual([[]]);
+    expect(await content('many')).toEqual(await content('few'));
+  });
+
+  test('cost one another nothing where some are refused', async () => {
+    const at = (column: string): number => 1 + columns.indexOf(column);
+    const bad: Readonly<Record<number, readonly [column: string, value: string]>> = {
+      7: ['l', 'no hex'],
+      8: ['b', 'x'],
+      70: ['d', '1e40'],
+      71: ['e', 'c'],
+      149: ['t', '2026-02-30T00:00:00'],
+    };
+    const spoilt = rows.map((row, id) => {
+      const [column, value] = bad[id] ?? [];
+      return column === undefined ? row : row.with(at(column), value!);
+    });
+    const [troubles] = await copy(put('many', 'id', names, spoilt));
+    expect(troubles!.map(({ kind, row }) => [kind, row])).toEqual(
+      Object.keys(bad).map((row) => ['refused', Number(row)]),
+    );
+    await copy(...[0, 50, 100].map((from) => put('few', 'id', names, rows.slice(from, from + 50))));
+    const sound = `WHERE id NOT IN (${Object.keys(bad).join(', ')})`;
+    expect(await content('many')).toEqual(await content('few', sound));
+  });
+
+  test('go in one execution where the server has the bulk protocol', async () => {
+    const statements = async (): Promise<number[]> => {
+      const found = await all(`SHOW GLOBAL STATUS WHERE variable_name IN
+        ('Com_insert', 'Com_stmt_execute', 'Com_stmt_prepare')`);
+      return (found as string[][]).map(([, count]) => Number(count));
+    };
+    const before = await statements();
+    const short = rows.map(([id]) => [id!, `row ${id}`]);
+    expect(await copy(put('note', 'code', 'code body', short))).toEqual([[]]);
+    const after = await statements();
+    const bulk = (await erpProduct()) === 'MariaDB' ? 1 : 0;
+    expect(after.map((count, i) => count - before[i]!)).toEqual([2, bulk, bulk]);
+  });
 });
