@@ -28,6 +28,9 @@ export interface Bulk {
 }
 
 const STMT_BULK_OPERATIONS = 4;
+const EXTENDED_METADATA = 8;
+/** mysql2 tells of any such capability only where it wants the other one itself. */
+const BOTH = STMT_BULK_OPERATIONS | EXTENDED_METADATA;
 
 /** Asks for the capability; call it before the connection is there. MySQL looks past it. */
 export function askForBulk(connection: unknown): void {
@@ -39,7 +42,7 @@ export function askForBulk(connection: unknown): void {
 export function bulkOn(connection: unknown, timeoutMs: number): Bulk | null {
   const raw = connection as BulkConnection;
   const offered = raw._handshakePacket?.mariadbExtendedCapabilityFlags ?? 0;
-  if ((offered & STMT_BULK_OPERATIONS) === 0) return null;
+  if ((offered & BOTH) !== BOTH) return null;
   const rooms = [{ buf: Buffer.alloc(0) }, { buf: Buffer.alloc(0) }] as const;
   let turn: 0 | 1 = 0;
   return {

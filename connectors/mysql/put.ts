@@ -1,5 +1,4 @@
-import type { BulkRows } from './bulk-rows.ts';
-import { bulkRows } from './bulk-rows.ts';
+import { type BulkRows, bulkRows } from './bulk-rows.ts';
 import { type Copying, keyFits, type Slice, type Telling } from './copying.ts';
 import { ANOTHER_ROW } from './errors.ts';
 import { tupleSpeller } from './tuples.ts';

@@ -351,6 +351,25 @@ describe('many rows at once', () => {
     expect(await content('many')).toEqual(await content('few', sound));
   });
 
+  test('wait for a lock, and are unreachable when their connection ends', async () => {
+    await user.query(`INSERT INTO note VALUES ('149', 'held'); BEGIN;
+      UPDATE note SET body = 'kept' WHERE code = '149'`);
+    const short = rows.map(([id]) => [id!, 'new']);
+    const writing = copy(put('note', 'code', 'code body', short));
+    const outcome = writing.then(
+      () => 'written',
+      ({ code }) => code,
+    );
+    const waiting = `SELECT id FROM information_schema.processlist
+      WHERE info LIKE 'INSERT INTO %note%' AND id <> CONNECTION_ID()`;
+    let found = await all(waiting);
+    while (found.length === 0) found = await all(waiting);
+    await user.query(`KILL ${(found as string[][])[0]![0]}`);
+    expect(await outcome).toBe('target.unreachable');
+    await user.query('COMMIT');
+    expect(await all('SELECT * FROM note')).toEqual([['149', 'kept']]);
+  });
+
   test('go in one execution where the server has the bulk protocol', async () => {
     const statements = async (): Promise<number[]> => {
       const found = await all(`SHOW GLOBAL STATUS WHERE variable_name IN
