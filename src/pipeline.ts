@@ -6,7 +6,7 @@ import type { Applier, Outcome } from './contract/applier.ts';
 import type { OutboxEntry, ParkedDelivery, Sent } from './contract/ledger.ts';
 import type { Source } from './contract/source.ts';
 import type { Decisions } from './decide/decisions.ts';
-import { type Applied, apply, type Buried, recover } from './decide/deliveries.ts';
+import { type Applied, apply, type Buried, beginAhead, recover } from './decide/deliveries.ts';
 import { type EchoReader, echoName, echoReader } from './decide/echoes.ts';
 import { type Batch, freezeMore, prepare } from './decide/freeze.ts';
 import { noteLooks } from './decide/looks.ts';
@@ -180,7 +180,8 @@ async function deliver(
     report.released({ journal: [], parked, echoes: 0 });
   report.target(system, { kind: 'delivering' });
   while (!stop.aborted) {
-    const batch = await prepare(decisions, system, number + 1, told);
+    await using ahead = beginAhead(applier, number + 1);
+    const batch = await prepare(decisions, system, number + 1, told, ahead.start);
     moving();
     if (batch === null) {
       report.target(system, { kind: 'idle' });
@@ -203,7 +204,7 @@ async function deliver(
       };
       const more = (part: Batch) => freezeMore(decisions, system, part, told);
       await traced('apply', { system, batch: number }, () =>
-        apply(applier, batch, { buried, written, more }),
+        apply(ahead, batch, { buried, written, more }),
       ).catch(async (error) => {
         throw await blameTables(decisions, participant, error);
       });

@@ -28,11 +28,35 @@ export interface Steps {
 }
 
 /**
+ * Opens the target's transaction while what it will carry is planned and frozen; one that is not
+ * taken is rolled back.
+ */
+export function beginAhead(applier: Applier, batch: number) {
+  let opened: Promise<ApplyTransaction> | null = null;
+  return {
+    start() {
+      opened = applier.begin(batch);
+      // Whoever takes it learns of a failure.
+      opened.catch(() => undefined);
+    },
+    begin() {
+      const taken = opened ?? applier.begin(batch);
+      opened = null;
+      return taken;
+    },
+    async [Symbol.asyncDispose]() {
+      const left = await opened?.catch(() => null);
+      await left?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/**
  * One target transaction, however many parts it has: the mark first, then part after part. They are
  * sent while the ledger is synced, and committed behind it.
  */
 export async function apply(
-  applier: Applier,
+  applier: Pick<Applier, 'begin'>,
   batch: Batch,
   { buried, written, more }: Steps,
 ): Promise<void> {

@@ -34,18 +34,21 @@ export type Prepared = Batch | 'progress' | null;
 /**
  * Takes what waits for `system`, plans it, and freezes the plan in the ledger before the target can
  * commit any of it (invariant 4): the number in the mark then says exactly what was committed.
- * `told` learns what cannot be planned and waits for a person.
+ * `told` learns what cannot be planned and waits for a person; `begun` that there is something to
+ * plan.
  */
 export async function prepare(
   decisions: Decisions,
   system: string,
   number: number,
   told: Told,
+  begun?: () => void,
 ): Promise<Prepared> {
   return decisions.exclusively(async () => {
     if (isPaused(decisions.ledger, 'system', system)) return null;
     const { entries, rest } = await take(decisions, system);
     if (entries.length === 0) return null;
+    begun?.();
     const start = { number, keys: new Map(), rest };
     const batch = await freeze(decisions, system, entries, start, told);
     return batch.deliveries.length === 0 ? ('progress' as const) : batch;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Applier } from '../../src/contract/applier.ts';
 import type { OutboxEntry } from '../../src/contract/ledger.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
-import { apply } from '../../src/decide/deliveries.ts';
+import { apply, beginAhead } from '../../src/decide/deliveries.ts';
 import { openEchoOf } from '../../src/decide/echoes.ts';
 import { type Batch, freezeMore, prepare } from '../../src/decide/freeze.ts';
 import { type MemoryDevice, openMemoryLedger } from '../../src/ledger/memory.ts';
@@ -111,6 +111,29 @@ test('the target commits only what is on disk, of the last part too', async () =
   const writes = ['begin 1', 'write N1 N2 N3', 'write N4'];
   expect(told.filter((one) => one !== 'synced')).toEqual([...writes, 'commit']);
   expect(told.slice(-3)).toEqual(['synced', 'synced', 'commit']);
+});
+
+test('a transaction begun for what turns out to be nothing is rolled back', async () => {
+  const { applier } = takingApplier();
+  const told: string[] = [];
+  const watched: Applier = {
+    ...applier,
+    async begin(batch) {
+      told.push(`begin ${batch}`);
+      const ended = async () => void told.push('ended');
+      return { ...(await applier.begin(batch)), [Symbol.asyncDispose]: ended };
+    },
+  };
+  const unused = beginAhead(watched, 1);
+  unused.start();
+  await unused[Symbol.asyncDispose]();
+  expect(told).toEqual(['begin 1', 'ended']);
+  const used = beginAhead(watched, 2);
+  used.start();
+  const transaction = await used.begin(2);
+  await used[Symbol.asyncDispose]();
+  expect(told).toEqual(['begin 1', 'ended', 'begin 2']);
+  await transaction.commit();
 });
 
 test('its echo is loaded part by part', async () => {
