@@ -9,7 +9,11 @@ export interface Need {
   readonly op: Sent['op'];
   /** Ordinals of the fields that are written. */
   readonly fields: readonly number[];
+  /** Of an insert: see {@link writeCells}. */
+  readonly written?: Written;
 }
+
+export type Written = { readonly cells: readonly Cell[] } | { readonly fault: string };
 
 /**
  * Compares the record with the system's view. Fields of a held unit are left alone on both sides,
@@ -58,21 +62,20 @@ function insertNeed(entity: Entity, lens: Lens, record: RecordState): Need | nul
     if (told && lens.writes[f] && !isHeld(entity, record, f)) fields.push(f);
   }
   if (fields.length === 0) return null;
-  const cells = writeCells(entity, lens, only(record.values, fields));
+  const written = writeCells(entity, lens, only(record.values, fields));
   // What cannot be spelled for the system is wanted there all the same; planning parks it.
-  return 'fault' in cells || lens.admits(cells.cells) ? { op: 'insert', fields } : null;
+  const isWanted = 'fault' in written || lens.admits(written.cells);
+  return isWanted ? { op: 'insert', fields, written } : null;
 }
 
 /**
  * The columns that stand for `values`, references left out, or why a value cannot be spelled in
  * the system's form. Only what a lens says by `normalize.unwritable` is such a fault.
  */
-export function writeCells(
-  entity: Entity,
-  lens: Lens,
-  values: readonly Cell[],
-): { readonly cells: Cell[] } | { readonly fault: string } {
-  const plain = values.map((value, f) => (entity.fields[f]?.ref == null ? value : undefined));
+export function writeCells(entity: Entity, lens: Lens, values: readonly Cell[]): Written {
+  const plain = hasRefs(entity)
+    ? values.map((value, f) => (entity.fields[f]?.ref == null ? value : undefined))
+    : values;
   try {
     return { cells: lens.write(plain) };
   } catch (error) {
@@ -80,6 +83,8 @@ export function writeCells(
     return { fault: error.message };
   }
 }
+
+export const hasRefs = ({ fields }: Entity): boolean => fields.some(({ ref }) => ref !== null);
 
 /** The values of some fields; the others stay untold. */
 export function only(values: readonly Cell[], fields: readonly number[]): Cell[] {

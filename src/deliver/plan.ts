@@ -3,7 +3,7 @@ import type { Entity, Lens } from '../contract/entity.ts';
 import type { OutboxEntry, Sent } from '../contract/ledger.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { type Cell, rowKey, rowKeyValues, type Value } from '../model/value.ts';
-import { type Need, needOf, only, writeCells } from './need.ts';
+import { hasRefs, type Need, needOf, only, writeCells } from './need.ts';
 
 /** One decided write of a batch. */
 export interface Delivery {
@@ -13,8 +13,15 @@ export interface Delivery {
   readonly record: RecordState;
   readonly need: Need;
   readonly sent: Sent;
+  /** The columns for `sent`, and for what the row is known to hold; references left out. */
+  readonly cells: Cells;
   /** Records whose row key in the target it needs. */
   readonly parents: readonly RecordId[];
+}
+
+interface Cells {
+  readonly wanted: readonly Cell[];
+  readonly held: readonly Cell[];
 }
 
 export interface Plan {
@@ -57,13 +64,14 @@ export function plan(
       continue;
     }
     const sent = sentOf(entity, lens, record, need);
-    const fault = faultOf(entity, lens, record, sent) ?? orphanFault(entity, sent, isGone);
-    if (fault !== null) {
-      unwritable.push({ entry, fault });
+    const cells = cellsOf(entity, lens, record, need, sent);
+    const fault = 'fault' in cells ? cells.fault : orphanFault(entity, sent, isGone);
+    if ('fault' in cells || fault !== null) {
+      unwritable.push({ entry, fault: fault ?? '' });
       continue;
     }
     const parents = parentsOf(entity, sent.values);
-    wanted.push({ entry, entity, lens, record, need, sent, parents });
+    wanted.push({ entry, entity, lens, record, need, sent, cells, parents });
   }
   return { ...splitBlocked(wanted, keyOf), idle, unwritable };
 }
@@ -84,13 +92,18 @@ function sentOf(entity: Entity, { system }: Lens, record: RecordState, need: Nee
 const comparedFields = (entity: Entity, fields: readonly number[]): ReadonlySet<number> =>
   new Set(fields.flatMap((f) => [f, ...(entity.units[entity.unitOf[f] ?? -1]?.fields ?? [])]));
 
-function faultOf(entity: Entity, lens: Lens, record: RecordState, sent: Sent): string | null {
-  const held = record.views[lens.system]?.values ?? [];
-  for (const values of [sent.values, held]) {
-    const written = writeCells(entity, lens, values);
-    if ('fault' in written) return written.fault;
-  }
-  return null;
+function cellsOf(
+  entity: Entity,
+  lens: Lens,
+  record: RecordState,
+  need: Need,
+  sent: Sent,
+): Cells | { readonly fault: string } {
+  const wanted = need.written ?? writeCells(entity, lens, sent.values);
+  if ('fault' in wanted) return wanted;
+  const view = record.views[lens.system];
+  const held = view === undefined ? { cells: [] } : writeCells(entity, lens, view.values);
+  return 'fault' in held ? held : { wanted: wanted.cells, held: held.cells };
 }
 
 /** Nothing is written in place of a reference that means nothing any more: a person has to look. */
@@ -179,7 +192,7 @@ function rowWrite(
 
 function updateWrite(delivery: Delivery, key: Value[], expected: readonly Cell[], keyOf: KeyOf) {
   const { entity, lens, need } = delivery;
-  const wanted = lens.write(withKeys(entity, delivery.sent.values, keyOf));
+  const wanted = wantedCells(delivery, keyOf);
   const columns = new Set(need.fields.flatMap((f) => lens.columnsOf[f] ?? []));
   const guarded = new Set(columns);
   for (const f of comparedFields(entity, need.fields)) {
@@ -205,8 +218,9 @@ function deleteWrite(lens: Lens, key: Value[], expected: readonly Cell[]) {
   return { shape: shapeOf(lens, 'delete', [], compared), row: { key, values: [], expect } };
 }
 
-function insertWrite({ entity, lens, sent }: Delivery, keyOf: KeyOf) {
-  const cells = lens.write(withKeys(entity, sent.values, keyOf));
+function insertWrite(delivery: Delivery, keyOf: KeyOf) {
+  const { lens } = delivery;
+  const cells = [...wantedCells(delivery, keyOf)];
   for (const { column, value } of lens.onInsert) cells[column] ??= value;
   const written = cells.flatMap((cell, column) => (cell === undefined ? [] : [column]));
   const names = lens.table.columns;
@@ -274,10 +288,15 @@ const shapeOf = (
 const cellsAt = (cells: readonly Cell[], columns: readonly number[]): Value[] =>
   columns.map((column) => cells[column] ?? null);
 
+const wantedCells = ({ entity, lens, sent, cells }: Delivery, keyOf: KeyOf): readonly Cell[] =>
+  hasRefs(entity) ? lens.write(withKeys(entity, sent.values, keyOf)) : cells.wanted;
+
 /** What the target's row is known to hold: the view through the lens, exact content on top. */
-function expectedCells({ entity, lens, record }: Delivery, keyOf: KeyOf): Cell[] {
+function expectedCells({ entity, lens, record, cells: { held } }: Delivery, keyOf: KeyOf): Cell[] {
   const view = record.views[lens.system];
-  const cells = lens.write(withKeys(entity, view?.values ?? [], keyOf));
+  const cells = hasRefs(entity)
+    ? lens.write(withKeys(entity, view?.values ?? [], keyOf))
+    : [...held];
   for (const [column, content] of Object.entries(view?.raw ?? {})) {
     const at = lens.table.columns.indexOf(column);
     if (at >= 0) cells[at] = content;
@@ -287,7 +306,6 @@ function expectedCells({ entity, lens, record }: Delivery, keyOf: KeyOf): Cell[]
 
 /** References as the target spells them: record ids become the parents' row keys. */
 function withKeys(entity: Entity, values: readonly Cell[], keyOf: KeyOf): readonly Cell[] {
-  if (entity.fields.every((field) => field.ref === null)) return values;
   return values.map((value, f) => {
     if (entity.fields[f]?.ref == null || value === undefined || value === null) return value;
     return keyOf(Number(value)) ?? undefined;

@@ -130,7 +130,7 @@ test('a transaction begun for what turns out to be nothing is rolled back', asyn
   expect(told).toEqual(['begin 1', 'ended']);
   const used = beginAhead(watched, 2);
   used.start();
-  const transaction = await used.begin(2);
+  const transaction = await used.begin();
   await used[Symbol.asyncDispose]();
   expect(told).toEqual(['begin 1', 'ended', 'begin 2']);
   await transaction.commit();
