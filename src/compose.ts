@@ -25,10 +25,10 @@ import {
   type Parts,
   settledOnes,
 } from './daemon/parts.ts';
+import { rejoinNamed } from './daemon/rejoin.ts';
 import { run } from './daemon/run.ts';
 import { statusOf } from './daemon/status.ts';
 import { supportOf } from './daemon/support.ts';
-import { rejoin } from './decide/rejoin.ts';
 import { CarrickError, halt } from './errors.ts';
 import { feedInstance } from './feed/instance.ts';
 import { feedsOf } from './feed/plan.ts';
@@ -62,7 +62,7 @@ export async function loadComposition(path: string, env: Env, how: { offline: bo
     setupScript: async () => script(parts),
     preflight: () => preflight(parts),
     operator: () => operatorFor(parts),
-    rejoin: (system: string) => rejoinSystem(parts, system),
+    rejoin: (name: string) => rejoinNamed(parts, name, existingLedger),
     plan: (request: PlanRequest) => planFor(parts, request),
     cases: async () => cases(parts),
     files: () => filesOf(parts),
@@ -214,19 +214,21 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
   const readers = openReaders(parts, entities);
   const operator = createOperator(decisions, {
-    status: () => statusOf(config, ledger, null),
+    status: () => statusOf(parts, ledger, null),
     log: null,
     alone: true,
     feeds: null,
     mapped: byNameOf(mapped),
+    described: () => describedNow(parts),
     read: readers.read,
     digest: readers.digest,
     caughtUp: async () => true,
   });
   const controls = createControls(decisions, {
     systems: [...parts.systems.keys()],
+    entities: mapped.map(({ name }) => name),
     log: null,
-    support: () => supportOf(config, ledger, null, null),
+    support: () => supportOf(parts, ledger, null, null),
   });
   return {
     ...operator,
@@ -239,6 +241,12 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   };
 }
 
+/** Without a daemon the systems are asked only where their rows are. */
+async function describedNow({ config, systems }: Parts) {
+  const schemas = await describeAll(config, systems);
+  return { entities: compile(config, null, schemas), schemas };
+}
+
 async function existingLedger(parts: Parts): Promise<Ledger> {
   if (!existsSync(parts.config.ledger.path)) {
     throw halt('ledger.missing', 'there is no ledger yet', 'start the daemon with `carrick run`');
@@ -246,31 +254,11 @@ async function existingLedger(parts: Parts): Promise<Ledger> {
   return openLedger(parts);
 }
 
-async function rejoinSystem(parts: Parts, system: string) {
-  const reached = parts.systems.get(system);
-  if (reached === undefined) {
-    const names = [...parts.systems.keys()].join(', ');
-    throw new CarrickError('operator.unknown', 'park', `no system ${system}`, `one of ${names}`);
-  }
-  await using opened = new AsyncDisposableStack();
-  opened.defer(() => closeAll(parts));
-  const ledger = opened.use(await existingLedger(parts));
-  const entities = settledOnes(await compileFor(parts, ledger));
-  const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
-  const { tables } = needsOf(system, { entities });
-  const source = opened.use(await reached.source(tables));
-  const position = await source.start();
-  await rejoin(decisions, system, tables, position);
-  return { position, tables: tables.map(({ name }) => name) };
-}
-
 /** Decides what a first load would, in a ledger beside the real one that is removed afterwards. */
 async function planFor(parts: Parts, request: PlanRequest): Promise<EntityPlan[]> {
   const path = `${parts.config.ledger.path}.plan`;
   await using scratch = new AsyncDisposableStack();
-  const wanted = plannedEntities(settledOnes(parts.entities), request.entity).map(
-    ({ name }) => name,
-  );
+  const wanted = plannedEntities(parts.entities, request.entity).map(({ name }) => name);
   scratch.defer(() => closeAll(parts));
   const ledger = await openScratchLedger(path, guardsOf(parts.entities));
   scratch.use(ledger);

@@ -10,9 +10,17 @@ import {
   checkVersion,
 } from './server-checks.ts';
 import { openSession, type Session } from './session.ts';
+import { readsLog } from './setup.ts';
 import { checkCopies, checkOwnTables, checkTables, checkWriteGrants } from './table-checks.ts';
 
 type Check = (session: Session) => Promise<Finding[]>;
+
+const logChecks = (options: MysqlOptions, needs: Needs): Readonly<Record<string, Check>> => ({
+  binlog: checkBinlog,
+  gtid: checkGtid,
+  filters: (s) => checkFilters(s, options, needs),
+  replication: checkReplicationGrants,
+});
 
 /** Everything that would stop or endanger a run, found by looking only. */
 export async function preflight(options: MysqlOptions, needs: Needs): Promise<Finding[]> {
@@ -28,10 +36,7 @@ export async function preflight(options: MysqlOptions, needs: Needs): Promise<Fi
   await using open = session;
   const checks: Readonly<Record<string, Check>> = {
     version: checkVersion,
-    binlog: checkBinlog,
-    gtid: checkGtid,
-    filters: (s) => checkFilters(s, options, needs),
-    replication: checkReplicationGrants,
+    ...(readsLog(needs) ? logChecks(options, needs) : {}),
     mark: (s) => checkOwnTables(s, needs),
     tables: (s) => checkTables(s, options, needs),
     copies: (s) => checkCopies(s, options, needs),

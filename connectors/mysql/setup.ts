@@ -27,9 +27,15 @@ const CREATE_FEED = `CREATE TABLE IF NOT EXISTS ${FEED_TABLE} (
   PRIMARY KEY (instance, feed)
 ) ENGINE = InnoDB`;
 
+/** A system that only takes copies: nobody follows its log, and nothing of ours is marked. */
+export const readsLog = ({ tables, copies = [] }: Needs): boolean =>
+  tables.length > 0 || copies.length === 0;
+
 /** What `setup` creates beside the database. `check`: what preflight calls it. */
-export const ownTables = ({ copies = [] }: Needs) => [
-  { name: MARK_TABLE, check: 'mark', create: CREATE_MARK },
+export const ownTables = ({ tables, copies = [] }: Needs) => [
+  ...(readsLog({ tables, copies })
+    ? [{ name: MARK_TABLE, check: 'mark', create: CREATE_MARK }]
+    : []),
   ...(copies.length === 0 ? [] : [{ name: FEED_TABLE, check: 'feed', create: CREATE_FEED }]),
 ];
 
@@ -52,7 +58,9 @@ export function setupScript(options: MysqlOptions, needs: Needs): string[] {
     CREATE_DATABASE,
     ...own.map(({ create }) => create),
     `-- ${account}: write the host that the account was created with in place of %`,
-    `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${account}`,
+    ...(readsLog(needs)
+      ? [`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${account}`]
+      : []),
     ...own.map(({ name }) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${name} TO ${account}`),
     ...tables,
     ...copies,

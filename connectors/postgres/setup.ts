@@ -16,7 +16,7 @@ interface Step {
   readonly sql: string;
 }
 
-/** A system that only takes copies has no log of ours: its slot would have no reader. */
+/** Nobody follows a system that only takes copies: its slot would have no reader, its mark none. */
 export const readsLog = ({ tables, copies = [] }: Needs): boolean =>
   tables.length > 0 || copies.length === 0;
 
@@ -29,16 +29,15 @@ function tableSteps(needs: Needs): Step[] {
       done: `exists (select from pg_namespace where nspname = '${MARK_SCHEMA}')`,
       sql: `create schema ${MARK_SCHEMA}`,
     },
-    ownTable(
-      MARK.name,
-      `instance text,
-  lane text,
-  batch bigint not null,
-  primary key (instance, lane)`,
-    ),
+    ...(readsLog(needs) ? [ownTable(MARK.name, MARK_COLUMNS)] : []),
     ...(takesCopies(needs) ? [ownTable(FEED_TABLE, FEED_COLUMNS)] : []),
   ];
 }
+
+const MARK_COLUMNS = `instance text,
+  lane text,
+  batch bigint not null,
+  primary key (instance, lane)`;
 
 /** Without a position: the feed has never committed. */
 const FEED_COLUMNS = `instance text,
@@ -180,7 +179,10 @@ function grants(role: string, needs: Needs): string[] {
   const { tables, copies = [] } = needs;
   const written = tables.filter((table) => table.written);
   const schemas = [...tables, ...copies].map(({ name }) => tableName(name).schema);
-  const own = takesCopies(needs) ? [MARK.name, FEED_TABLE] : [MARK.name];
+  const own = [
+    ...(readsLog(needs) ? [MARK.name] : []),
+    ...(takesCopies(needs) ? [FEED_TABLE] : []),
+  ];
   const filled = [...written, ...copies].map(({ name }) => name);
   return [
     `grant usage on schema ${[...new Set([MARK_SCHEMA, ...schemas])].map(quote).join(', ')} ${to}`,

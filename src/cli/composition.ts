@@ -30,10 +30,10 @@ export interface Composition {
   /** By system. */
   preflight(): Promise<Readonly<Record<string, readonly Finding[]>>>;
   /**
-   * Goes on with a system whose log is lost: from its present end, its tables read again. No daemon
-   * may run: `ledger.owned` (halt).
+   * Goes on with a system whose log is lost, or with a feed of which that is so (`crm>erp`): from
+   * its present end, its tables read again. No daemon may run: `ledger.owned` (halt).
    */
-  rejoin(system: string): Promise<{ position: string; tables: readonly string[] }>;
+  rejoin(name: string): Promise<{ position: string; tables: readonly string[] }>;
   /** What a first load would decide and write; reads both systems and changes nothing. */
   plan(request: PlanRequest): Promise<readonly EntityPlan[]>;
   /** Talks to the running daemon, or opens the ledger when none runs. */

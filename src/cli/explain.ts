@@ -43,7 +43,8 @@ export function renderExplanation(one: Explanation, style: Style): string {
   const views = Object.entries(one.views);
   const deleted = one.deleted ? paint(' deleted', 'red', style) : '';
   const parts = [
-    paint(`${one.entity} ${one.record}`, 'bold', style) + deleted,
+    paint(one.record === null ? one.entity : `${one.entity} ${one.record}`, 'bold', style) +
+      deleted,
     ...views.map(([system, view]) =>
       view.status === 'linked'
         ? `  ${system}: row ${printable(view.key)}`

@@ -144,6 +144,7 @@ export function renderParked(item: Parked, style: Style): string {
     const how = item.reason === 'duplicate' ? 'the other one is' : 'waits for';
     lines.push('', `${how} ${item.waits.entity} row ${printable(item.waits.key)}`);
   }
+  if (item.cells !== null && Object.keys(item.cells).length === 0) return lines.join('\n');
   const cells =
     item.cells === null
       ? 'the row was deleted meanwhile'

@@ -33,7 +33,11 @@ export const plan: Register = (cli, act) =>
         ? plans
         : plans.map((one) => masked(one, composition.entities));
       const style = styleOf(context);
-      show(args, context, shown, () => shown.map((one) => renderPlan(one, style)).join('\n\n'));
+      show(args, context, shown, () =>
+        shown.length === 0
+          ? 'nothing is to be settled: every entity is fed'
+          : shown.map((one) => renderPlan(one, style)).join('\n\n'),
+      );
       return verdict(plans);
     }),
   );

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Entity } from '../contract/entity.ts';
 import type { Operator, Repaired } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 import { compareAll, type Found, type Verdict } from '../observe/comparison.ts';
-import type { Mapped } from '../observe/digests.ts';
 import { PERSONAL, type Register, show, styleOf, withOperator } from './command.ts';
 import { EXIT, type Exit } from './exit.ts';
 import { count, type Drawn, type Style, table, valueText } from './terminal.ts';
@@ -54,7 +54,9 @@ export const repair: Register = (cli, act) =>
         .conflicts('from', 'by-policy')
         .options(PERSONAL)
         .epilogue(
-          'Exit code 0: all agree now. 1: differences are left, or with --dry-run: were found. ' +
+          'Of an entity that is fed its source is right; what only another system has goes with ' +
+            '--from alone.\n\n' +
+            'Exit code 0: all agree now. 1: differences are left, or with --dry-run: were found. ' +
             '3: something could not be compared.',
         ),
     act(async (args, context) => {
@@ -87,10 +89,13 @@ interface How {
 
 async function repairAll(
   operator: Operator,
-  entities: readonly Mapped[],
+  entities: readonly Entity[],
   { from, dryRun, personal }: How,
 ): Promise<RepairReport> {
-  const rows = differingRows();
+  const isSpared = ({ entity, kind }: Found): boolean =>
+    from === null && kind === 'extra' && fed.has(entity);
+  const fed = new Set(entities.filter(({ feed }) => feed !== undefined).map(({ name }) => name));
+  const rows = differingRows(isSpared);
   const { found, unchecked } = await compareAll(
     { ...comparingOf(operator, personal), tell: rows.add },
     entities,
@@ -99,16 +104,23 @@ async function repairAll(
   for (const { entity, system, keys } of rows.pages(from)) {
     sum.add(entity, await operator.repair({ entity, system, keys, from, dryRun }));
   }
-  const after = dryRun ? NOTHING : await leftOver(operator, rows.pages(from), personal);
-  return { dryRun, found, unchecked, ...sum.all(), ...after };
+  if (dryRun) return { dryRun, found, unchecked, ...sum.all(), ...NOTHING };
+  const { left, waiting } = await leftOver(operator, rows.pages(from), personal);
+  return { dryRun, found, unchecked, ...sum.all(), left: left + rows.spared(), waiting };
 }
 
-/** The rows in which differences were found, by entity and system. */
-function differingRows() {
+/** The rows in which differences were found, by entity and system, but for those that stay. */
+function differingRows(isSpared: (found: Found) => boolean) {
+  let spared = 0;
   const rows = new Map<string, { entity: string; system: string; keys: Set<string> }>();
   return {
     async add(found: readonly Found[]): Promise<void> {
-      for (const { entity, system: apart, of, key } of found) {
+      for (const one of found) {
+        if (isSpared(one)) {
+          spared += 1;
+          continue;
+        }
+        const { entity, system: apart, of, key } = one;
         const system = of ?? apart;
         const name = JSON.stringify([entity, system]);
         const known = rows.get(name) ?? { entity, system, keys: new Set() };
@@ -116,6 +128,7 @@ function differingRows() {
         rows.set(name, known);
       }
     },
+    spared: () => spared,
     /** Those of the preferred system first: the others are settled by what it holds. */
     pages(from: string | null): { entity: string; system: string; keys: string[] }[] {
       const all = [...rows.values()];
@@ -159,7 +172,7 @@ async function leftOver(
   operator: Operator,
   pages: readonly { entity: string; system: string; keys: string[] }[],
   personal: boolean,
-): Promise<Pick<RepairReport, 'left' | 'waiting'>> {
+): Promise<{ left: number; waiting: number }> {
   let [looks, left, waiting] = [0, 0, 0];
   const settled = async (entity: string, system: string, keys: readonly string[]) => {
     for (;;) {

@@ -57,6 +57,7 @@ const STATES: Readonly<Record<string, Colour>> = {
   idle: 'green',
   delivering: 'green',
   snapshot: 'yellow',
+  waiting: 'yellow',
   retrying: 'yellow',
   halted: 'red',
   stopped: 'grey',

@@ -1,7 +1,7 @@
+import type { Entity } from '../contract/entity.ts';
 import type { Difference, Operator } from '../contract/operator.ts';
 import { CarrickError } from '../errors.ts';
 import { type Comparing, compareAll, type Verdict } from '../observe/comparison.ts';
-import type { Mapped } from '../observe/digests.ts';
 import { MASK } from '../observe/mask.ts';
 import { PERSONAL, type Register, show, styleOf, withOperator } from './command.ts';
 import type { Composition } from './composition.ts';
@@ -27,7 +27,7 @@ export const verify: Register = (cli, act) =>
     }),
   );
 
-export function entitiesOf({ entities }: Composition, name: string | undefined): Mapped[] {
+export function entitiesOf({ entities }: Composition, name: string | undefined): Entity[] {
   if (name === undefined) return [...entities.values()];
   const one = entities.get(name);
   if (one !== undefined) return [one];
@@ -53,7 +53,7 @@ export const uncheckedLines = (unchecked: Verdict['unchecked']): string[] =>
   unchecked.map(({ system, entity, why }) => `${system} ${entity}: not compared, ${why}`);
 
 const MEANINGS: Readonly<Record<Difference['kind'], string>> = {
-  extra: 'belongs to no record',
+  extra: 'is only there',
   missing: 'its row is gone',
   absent: 'has no row there',
   differs: '',

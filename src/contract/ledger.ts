@@ -237,7 +237,7 @@ interface ParkedBase {
 export interface ParkedRow extends ParkedBase {
   readonly kind: 'row';
   readonly key: string;
-  /** Latest known cells by column name; null when the latest news was a delete. */
+  /** Latest known cells by column name, a feed's none; null when the latest news was a delete. */
   readonly cells: Readonly<Record<string, Value>> | null;
   /**
    * Reason `waiting`: the row of the same system that it refers to, and its entity. Reason

@@ -40,11 +40,11 @@ export interface Operator {
   /** Has a system's database compute digests of a page of rows. */
   digest(entity: string, system: string, part: DigestPart): Promise<DigestPage>;
   /**
-   * True when everything that was committed in any system before this call has been read from its
-   * log and decided; false when that takes longer than some seconds: ask again. Without a daemon
-   * nothing is on its way.
+   * True when everything of `entity` that was committed in any system before this call has been
+   * read from its log and decided, or copied where the entity is fed; false when that takes longer
+   * than some seconds: ask again. Without a daemon nothing is on its way.
    */
-  caughtUp(): Promise<boolean>;
+  caughtUp(entity: string): Promise<boolean>;
   /**
    * Has the running daemon settle rows that differ (see `Repair`), or only says what it would do.
    * Without a daemon: `operator.unreachable`.
@@ -135,6 +135,9 @@ export interface Verified {
  * - missing: a row that its record is linked to, and that is not there.
  * - absent: a record, known by the row `key` of the system `of`, that has no row in `system`.
  * - differs: fields of a row that are not what the record says.
+ *
+ * Where an entity is fed its source's row stands for the record, `system` is the target, and
+ * `fields` are spelled as the target's columns would.
  */
 export interface Difference {
   readonly kind: 'extra' | 'missing' | 'absent' | 'differs';
@@ -220,7 +223,7 @@ export interface SystemStatus {
   readonly connector: string;
   /** `following` `snapshot` `retrying` `halted` `stopped`. */
   readonly source: string;
-  /** `idle` `delivering` `retrying` `halted` `stopped`. */
+  /** `idle` `delivering` `waiting` `retrying` `halted` `stopped`; see `TargetNews`. */
   readonly target: string;
   readonly position: string | null;
   readonly lagSeconds: number | null;
@@ -247,7 +250,8 @@ export interface SnapshotStatus {
 /** All that is known of one record. Values of `pii` fields are masked unless asked for. */
 export interface Explanation {
   readonly entity: string;
-  readonly record: number;
+  /** Null: a row of a fed entity, as the systems hold it now. */
+  readonly record: number | null;
   readonly deleted: boolean;
   readonly fields: readonly {
     readonly name: string;

@@ -6,7 +6,7 @@ import type { Decisions } from '../decide/decisions.ts';
 import { openLooks } from '../decide/looks.ts';
 import { halt } from '../errors.ts';
 import { openFeedDesk } from '../feed/asks.ts';
-import { feedsOf } from '../feed/plan.ts';
+import { entitiesOf, feedsOf } from '../feed/plan.ts';
 import type { SqliteLedger } from '../ledger/sqlite.ts';
 import { collectGauges } from '../observe/gauges.ts';
 import { serve, urlOf } from '../observe/http.ts';
@@ -153,15 +153,24 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   using _clocks = watchClocks(parts, reporter);
   await using _journal = keepJournal(decisions, { limits: parts.config, log: house.log, metrics });
   const participants = participantsOf(parts, entities);
+  const settling = participants.map(({ system }) => system);
+  const feeds = feedsOf(mapped);
+  const feeding = feeds.map((feed) => feedParts(parts, feed));
   await using looks = openLooks(
     decisions,
-    new Map(participants.map(({ system, openApplier }) => [system, openApplier] as const)),
+    new Map([
+      ...participants.map(({ system, openApplier }) => [system, openApplier] as const),
+      ...feeding.map(({ feed, openFences }) => [feed.name, openFences] as const),
+    ]),
   );
-  const means = { ...readers, caughtUp: looks.caughtUp };
-  const feeds = feedsOf(mapped);
+  const caughtUp = (entity: string): Promise<boolean> => {
+    const fed = feeds.filter((feed) => entitiesOf(feed).some(({ name }) => name === entity));
+    return looks.caughtUp(fed.length > 0 ? fed.map(({ name }) => name) : settling);
+  };
+  const described = async () => ({ entities: mapped, schemas: parts.schemas });
   const feedDesk = openFeedDesk(feeds);
   const operator = daemonOver(house, parts, decisions, {
-    ...{ ...means, feeds: feedDesk, mapped: byNameOf(mapped) },
+    ...{ ...readers, caughtUp, feeds: feedDesk, mapped: byNameOf(mapped), described },
   });
   await using _open = gate.open(operator);
   const { instance, loadShare: share, verify } = parts.config;
@@ -169,42 +178,42 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   const running = runPipeline(
     {
       ...{ instance, participants, decisions, report: reporter, loading },
-      feeds: feeds.map((feed) => ({
-        ...feedParts(parts, feed),
-        ...{ decisions, report: reporter, loading, asks: feedDesk.asksOf(feed) },
+      feeds: feeding.map((one) => ({
+        ...{ ...one, decisions, report: reporter, loading, asks: feedDesk.asksOf(one.feed) },
       })),
     },
     stop,
   );
   if (verify !== null) {
     const { verified, log } = house;
-    await verifyInBackground({ operator, entities, verified, log, metrics }, verify, stop);
+    const compared = { operator, entities: mapped, verified, log, metrics };
+    await verifyInBackground(compared, verify, stop);
   }
   await running;
 }
 
 function daemonOver(
   { ledger, log, metrics, reporter, reloads, verified, upSeconds }: House,
-  { config, systems }: Parts,
+  parts: Parts,
   decisions: Decisions,
-  means: Pick<OperatorParts, 'read' | 'digest' | 'caughtUp' | 'feeds' | 'mapped'>,
+  means: Pick<OperatorParts, 'read' | 'digest' | 'caughtUp' | 'feeds' | 'mapped' | 'described'>,
 ): Daemon {
+  const { systems } = parts;
   const running = () => ({ reporter, upSeconds: upSeconds(), reload: reloads.status() });
   const status = async () => {
-    const found = await statusOf(config, ledger, running());
+    const found = await statusOf(parts, ledger, running());
     return verified.last === null ? found : { ...found, verified: verified.last };
   };
   return {
     ...createOperator(decisions, {
       ...means,
-      status,
-      log,
-      alone: false,
+      ...{ status, log, alone: false },
     }),
     ...createControls(decisions, {
       systems: [...systems.keys()],
+      entities: [...means.mapped.keys()],
       log,
-      support: () => supportOf(config, ledger, running(), { log, metrics }),
+      support: () => supportOf(parts, ledger, running(), { log, metrics }),
     }),
   };
 }

@@ -5,6 +5,7 @@ import type { Ledger } from '../contract/ledger.ts';
 import type { ReloadStatus, Status } from '../contract/operator.ts';
 import { type LedgerSize, systemStatus } from '../observe/gauges.ts';
 import type { Reporter } from '../observe/reporter.ts';
+import { loopsOf, type Parts } from './parts.ts';
 
 /** What a running daemon knows besides its ledger. */
 export interface Running {
@@ -14,15 +15,15 @@ export interface Running {
 }
 
 export async function statusOf(
-  config: Config,
+  parts: Parts,
   ledger: Ledger,
   running: Running | null,
 ): Promise<Status> {
+  const { config } = parts;
   const counts = await ledger.desk.counts();
   const news = running?.reporter.news;
   const connectors = new Map([...config.systems].map(([name, one]) => [name, one.connector]));
-  // Running, what has a loop; else what is configured.
-  const systems = [...(news ?? connectors).keys()].map((name) =>
+  const systems = loopsOf(parts).map((name) =>
     systemStatus(name, connectors.get(name) ?? 'feed', ledger, news?.get(name) ?? null),
   );
   return {

@@ -21,12 +21,14 @@ export function noteLooks(
 
 export interface Looks extends AsyncDisposable {
   /**
-   * True when all that was committed in any system before this call has been decided; false when
-   * that takes too long. Writes a number into each log and waits until it was read.
+   * True when all that was committed in these systems before this call has been decided, or of a
+   * feed: copied; false when that takes too long. Writes a number into each log and waits until it
+   * was read.
    */
-  caughtUp(): Promise<boolean>;
+  caughtUp(systems: readonly string[]): Promise<boolean>;
 }
 
+/** `appliers` by system, or by feed: of its source. */
 export function openLooks(
   { looked }: Decisions,
   appliers: ReadonlyMap<string, () => Promise<Applier>>,
@@ -41,11 +43,10 @@ export function openLooks(
     await (await applier).fence(number, 'look');
   };
   return {
-    async caughtUp() {
+    async caughtUp(systems) {
       // Larger than any of an earlier run.
       last = Math.max(Date.now(), last + 1);
       const number = last;
-      const systems = [...appliers.keys()];
       await Promise.all(systems.map((system) => fence(system, number)));
       const isPast = (system: string) => (looked.get(system) ?? 0) >= number;
       for (const end = Date.now() + WAIT_MS; Date.now() < end; await sleep(LOOK_MS)) {

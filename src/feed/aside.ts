@@ -52,18 +52,25 @@ export async function openAside(
   for await (const item of parkedOf(decisions, entities)) {
     if (item.system === (item.kind === 'hold' ? to : from)) note(item);
   }
+  /** Known, and not discarded by a person since. */
+  const isAside = async (name: string): Promise<boolean> => {
+    for (const id of rows.get(name) ?? []) if ((await desk.parkedOne(id)) !== null) return true;
+    rows.delete(name);
+    return false;
+  };
   return {
     get isEmpty() {
       return rows.size === 0;
     },
     async put(some) {
-      const fresh = some.filter(({ entity, key }) => !rows.has(nameOf(entity, key)));
+      const fresh: AsideRow[] = [];
+      for (const row of some) if (!(await isAside(nameOf(row.entity, row.key)))) fresh.push(row);
       if (fresh.length === 0) return;
       const { parked } = await decisions.decide([], undefined, (w) => {
         for (const row of fresh) {
           const id = w.numbers.case++;
           const item: ParkedRow = {
-            ...{ ...row, system: from, id, kind: 'row', since: now(), cells: null, waits: null },
+            ...{ ...row, system: from, id, kind: 'row', since: now(), cells: {}, waits: null },
           };
           w.parked.set(id, item);
         }

@@ -10,54 +10,67 @@ export interface Asks {
   readonly again: Map<string, (readonly Value[])[]>;
   /** Tables of the source that are to be read anew. */
   readonly tables: Set<string>;
-  /** Held entities, by the hold's number: whether what is held is passed on. */
+  /** What the loop waits for: the numbers of holds. */
+  readonly held: Set<number>;
+  /** By the hold's number: whether what is held is passed on. */
   readonly verdicts: Map<number, boolean>;
 }
 
-/** The feeds of a daemon, as people reach them. Null: it is none of a feed's. */
+const NOT_OURS = 'no feed waits for it: discard it';
+
+/** The feeds of a daemon, as people reach them. */
 export interface FeedDesk {
   asksOf(feed: Feed): Asks;
-  retry(parked: Parked): string | null;
+  /** What comes of it, in words. */
+  retry(parked: Parked): string;
   /** True: it was a feed's hold, and what it held is dropped. */
   discard(parked: Parked): boolean;
+  /** Null: it is none of a feed's. */
   resync(entity: string, system: string | null): Resync[] | null;
+  /** Has rows of one table of the source read again, and written as they are. */
+  again(feed: Feed, table: string, keys: readonly (readonly Value[])[]): void;
 }
 
+const noAsks = (): Asks => ({
+  ...{ again: new Map(), tables: new Set(), held: new Set(), verdicts: new Map() },
+});
+
 export function openFeedDesk(feeds: readonly Feed[]): FeedDesk {
-  const asks = new Map<string, Asks>(
-    feeds.map(({ name }) => [name, { again: new Map(), tables: new Set(), verdicts: new Map() }]),
-  );
+  const asks = new Map<string, Asks>(feeds.map(({ name }) => [name, noAsks()]));
   const asksOf = ({ name }: Feed): Asks => asks.get(name)!;
   const into = (entity: string, system: string | null): Feed[] =>
     feeds.filter(
-      ({ from, to, routes }) =>
-        (system === null || system === to || system === from) &&
+      ({ name, from, to, routes }) =>
+        (system === null || [name, from, to].includes(system)) &&
         [...routes.values()].flat().some((route) => route.entity.name === entity),
     );
   const tablesOf = ({ routes }: Feed, entity: string) =>
     [...routes].filter(([, some]) => some.some((route) => route.entity.name === entity));
+  const again: FeedDesk['again'] = (feed, table, keys) => {
+    const own = asksOf(feed).again;
+    own.set(table, [...(own.get(table) ?? []), ...keys]);
+  };
+  /** False: no feed waits for it. */
+  const decide = (id: number, passes: boolean): boolean => {
+    const waiting = [...asks.values()].filter(({ held }) => held.has(id));
+    for (const { verdicts } of waiting) verdicts.set(id, passes);
+    return waiting.length > 0;
+  };
   return {
     asksOf,
+    again,
     retry(parked) {
+      if (parked.kind === 'hold') return decide(parked.id, true) ? 'carried out' : NOT_OURS;
+      if (parked.kind === 'delivery') return NOT_OURS;
       const found = into(parked.entity, parked.system);
-      if (found.length === 0) return null;
       for (const feed of found) {
-        const own = asksOf(feed);
-        if (parked.kind === 'hold') own.verdicts.set(parked.id, true);
-        if (parked.kind !== 'row') continue;
         for (const [{ name, key }] of tablesOf(feed, parked.entity)) {
-          const keys = own.again.get(name) ?? [];
-          own.again.set(name, [...keys, rowKeyValues(parked.key, key.length)]);
+          again(feed, name, [rowKeyValues(parked.key, key.length)]);
         }
       }
-      return parked.kind === 'hold' ? 'carried out' : 'read again';
+      return found.length === 0 ? NOT_OURS : 'read again';
     },
-    discard(parked) {
-      if (parked.kind !== 'hold') return false;
-      const found = into(parked.entity, parked.system);
-      for (const feed of found) asksOf(feed).verdicts.set(parked.id, false);
-      return found.length > 0;
-    },
+    discard: ({ id }) => decide(id, false),
     resync(entity, system) {
       const found = into(entity, system);
       if (found.length === 0) return null;

@@ -45,7 +45,7 @@ export function copyOf(route: FeedRoute, { op, row, old }: Change): Copy | null 
   return rowOf(route, row, op === 'insert' ? null : old, op === 'insert');
 }
 
-const passesDeletes = ({ source, target }: FeedRoute): boolean =>
+export const passesDeletes = ({ source, target }: FeedRoute): boolean =>
   passes(source.deletion.kind) && passes(target.deletion.kind);
 
 const passes = (kind: string): boolean => kind === 'propagate' || kind === 'soft';

@@ -5,7 +5,8 @@ import { isPaused } from '../decide/pauses.ts';
 import { type Aside, openAside } from './aside.ts';
 import { openGuard } from './flood.ts';
 import { carryOut, openRun } from './keep.ts';
-import { type FeedParts, type Memory, misfit, progressOf, type Sizes } from './parts.ts';
+import { type FeedParts, lostBy, type Memory, misfit, progressOf, type Sizes } from './parts.ts';
+import { entitiesOf } from './plan.ts';
 import { asMapped, noteEstimates, noteSizes, snapshotOf } from './tables.ts';
 import { Held, translate } from './translate.ts';
 import { openWriter } from './write.ts';
@@ -35,7 +36,7 @@ export async function feed(parts: FeedParts, moving: () => void, stop: AbortSign
       await copyLog({ ...parts, aside, guard, sizes, decided }, moving, stop);
       return;
     } catch (error) {
-      if (!(error instanceof Held)) throw error;
+      if (!(error instanceof Held)) throw lostBy(parts.feed, error);
       const passes = await verdictOf(parts, aside, error, moving, stop);
       if (passes === null) return;
       if (error.reason === 'flood') guard.decided(error.entity, error.at, passes);
@@ -53,19 +54,24 @@ async function verdictOf(
   stop: AbortSignal,
 ): Promise<boolean | null> {
   const id = await aside.hold(held.entity.name, held.reason, held.message);
-  report.target(name, { kind: 'idle' });
-  while (!stop.aborted) {
-    moving();
-    const verdict = asks.verdicts.get(id);
-    if (verdict !== undefined) {
-      asks.verdicts.delete(id);
-      await aside.release(id);
-      return verdict;
+  report.target(name, { kind: 'waiting' });
+  asks.held.add(id);
+  try {
+    while (!stop.aborted) {
+      moving();
+      const verdict = asks.verdicts.get(id);
+      if (verdict !== undefined) {
+        await aside.release(id);
+        return verdict;
+      }
+      if (!(await aside.isHeld(id))) return false;
+      await pause(1, stop);
     }
-    if (!(await aside.isHeld(id))) return false;
-    await pause(1, stop);
+    return null;
+  } finally {
+    asks.held.delete(id);
+    asks.verdicts.delete(id);
   }
-  return null;
 }
 
 async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Promise<void> {
@@ -79,7 +85,8 @@ async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Pr
   noteSizes(parts, progressOf(place.now));
   await noteEstimates(parts, source, progressOf(place.now));
   await using snapshot = snapshotOf(parts, source, () => progressOf(place.now));
-  report.following(feed.name, place.now.position, source, snapshot.loaded);
+  const progress = progressOf(place.now);
+  report.following(feed.name, place.now.position, source, snapshot.loaded, progress);
   report.target(feed.name, { kind: 'idle' });
   const run = openRun({ parts, source, writer, snapshot, place });
   let writing: Promise<void> = Promise.resolve();
@@ -108,15 +115,18 @@ async function startingPoint(source: Source, copier: Copier): Promise<FeedPlace>
 
 /** Nothing of a paused system or entity is written; the log keeps it. */
 async function untilResumed(
-  { feed, decisions: { ledger } }: FeedParts,
+  { feed, report, decisions: { ledger } }: FeedParts,
   moving: () => void,
   stop: AbortSignal,
 ): Promise<void> {
-  const entities = [...feed.routes.values()].flat().map(({ entity }) => entity.name);
+  const entities = entitiesOf(feed).map(({ name }) => name);
   const isStill = (): boolean =>
     isPaused(ledger, 'system', feed.to) || entities.some((one) => isPaused(ledger, 'entity', one));
+  if (stop.aborted || !isStill()) return;
+  report.target(feed.name, { kind: 'waiting' });
   while (!stop.aborted && isStill()) {
     moving();
     await pause(1, stop);
   }
+  report.target(feed.name, { kind: 'idle' });
 }

@@ -2,7 +2,8 @@ import { type Progress, parseProgress, resyncOf } from '../capture/progress.ts';
 import type { RowName, Snapshot, SnapshotChunk } from '../capture/snapshot.ts';
 import type { FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';
-import type { SourceBatch, TableSpec } from '../model/change.ts';
+import { noteLooks } from '../decide/looks.ts';
+import type { SourceBatch, TableSpec, Transaction } from '../model/change.ts';
 import type { Position } from '../model/position.ts';
 import { rowKey } from '../model/value.ts';
 import type { FedRows } from '../observe/report.ts';
@@ -45,6 +46,8 @@ interface Pending {
   readonly rows: FedRows[];
   readonly growth: Map<string, number>;
   readonly renewed: Map<string, (before: Progress) => Progress>;
+  /** Of those who want to know how far the feed is. */
+  readonly looks: Transaction[];
 }
 
 const nothingPending = (): Pending => ({
@@ -53,6 +56,7 @@ const nothingPending = (): Pending => ({
   rows: [],
   growth: new Map(),
   renewed: new Map(),
+  looks: [],
 });
 
 /**
@@ -77,6 +81,8 @@ export async function carryOut(
   if (aside.length > 0) await parts.aside.put(aside);
   if (!parts.aside.isEmpty) await clearDone(parts, load.works(), aside);
   pending.chunks.push(...translated.chunks);
+  const told = batches.flatMap(({ transactions }) => transactions);
+  pending.looks.push(...told.filter(({ mark }) => mark?.lane === 'look'));
   pending.unread.push(...translated.unread, ...unread.map((work) => nameOf(parts.feed, work)));
   pending.rows.push(...translated.rows);
   for (const [table, more] of translated.growth) {
@@ -107,8 +113,11 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   }
   const text = JSON.stringify(progress);
   const moved = wrote || rows.length > 0 || text !== place.now.progress;
-  const told = (seconds: number): void =>
-    parts.report.target(parts.feed.name, { kind: 'fed', position, rows, chunks, seconds });
+  const { name: system } = parts.feed;
+  const told = (seconds: number): void => {
+    parts.report.target(system, { kind: 'fed', position, rows, chunks, progress, seconds });
+    noteLooks(parts.decisions, { system, instance: parts.instance }, pending.looks.splice(0));
+  };
   if (!moved && performance.now() - run.keptAt < IDLE_MS) {
     told(0);
     return;

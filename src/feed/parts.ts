@@ -4,7 +4,7 @@ import type { Applier } from '../contract/applier.ts';
 import type { Copier, FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';
 import type { Decisions } from '../decide/decisions.ts';
-import { retry } from '../errors.ts';
+import { CarrickError, retry } from '../errors.ts';
 import type { Report } from '../observe/report.ts';
 import type { Aside } from './aside.ts';
 import type { Asks } from './asks.ts';
@@ -52,3 +52,11 @@ export const misfit = (from: string, table: string, why: string): Error =>
     `table ${table} of ${from} does not fit its mapping: ${why}`,
     'bring the column back, or change the mapping: it goes on by itself, and nothing is lost',
   );
+
+/** What a system says of its log is said of the whole system: a feed is taken up by its name. */
+export function lostBy({ name }: Feed, error: unknown): unknown {
+  if (!(error instanceof CarrickError) || error.code !== 'source.lost') return error;
+  const fix = `Changes may be missing: stop Carrick, \`carrick rejoin '${name}'\`, start it again.`;
+  const { code, disposition, message } = error;
+  return new CarrickError(code, disposition, message, fix, { cause: error });
+}

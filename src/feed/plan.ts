@@ -80,6 +80,9 @@ function routeOf(
   };
 }
 
+export const entitiesOf = ({ routes }: Feed): Entity[] =>
+  [...routes.values()].flat().map(({ entity }) => entity);
+
 /** What the target has to be ready for. */
 export const copyTables = ({ routes }: Feed): CopyTable[] =>
   [...routes.values()].flat().map(({ target, key, columns }) => ({

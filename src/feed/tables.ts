@@ -16,15 +16,22 @@ const contentsOf = (feed: Feed, table: TableSpec): string[] => [
   ),
 ];
 
-/** Tables of which a mapping now says something else are read again. */
+/**
+ * Tables of which a mapping now says something else are read again; what is known of those that it
+ * no longer names goes out of date.
+ */
 export function asMapped(feed: Feed, place: FeedPlace): FeedPlace {
-  const progress: Record<string, string> = { ...progressOf(place) };
+  const known = progressOf(place);
+  const progress: Record<string, string> = {};
   for (const table of feed.tables) {
-    const text = progress[table.name];
+    const text = known[table.name];
+    if (text === undefined) continue;
     const before = parseProgress(text);
     const contents = contentsOf(feed, table);
-    if (text === undefined || before.contents?.join() === contents.join()) continue;
-    progress[table.name] = JSON.stringify(resyncOf(before, { mends: false, contents }));
+    const same = before.contents?.join() === contents.join();
+    progress[table.name] = same
+      ? text
+      : JSON.stringify(resyncOf(before, { mends: false, contents }));
   }
   return { ...place, progress: JSON.stringify(progress) };
 }

@@ -4,7 +4,7 @@ import type { Change, SourceBatch, TableSpec, Transaction } from '../model/chang
 import { type Cell, type Micros, rowKey, type Value } from '../model/value.ts';
 import type { FedRows } from '../observe/report.ts';
 import type { AsideRow } from './aside.ts';
-import { type Copy, copyOf, goneOf, rowOf } from './copy.ts';
+import { type Copy, copyOf, goneOf, passesDeletes, rowOf } from './copy.ts';
 import type { Guard } from './flood.ts';
 import { type Load, openLoad } from './load.ts';
 import type { Feed, FeedRoute } from './plan.ts';
@@ -153,6 +153,7 @@ function takeChunk(
       // Before the first load nothing of a row that does not belong here can be in the target.
       if (!first || copy?.kind !== 'gone') take(route, copy, table);
     }
+    if (!passesDeletes(route)) continue;
     for (const key of missing) take(route, goneOf(route, imageOf(table, key)), table);
   }
 }

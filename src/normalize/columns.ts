@@ -43,7 +43,7 @@ export function columnsOf(schema: TableSchema | null, report: Report): Columns {
 }
 
 /** `numeric(12,2)` and `decimal(10)` tell how many fraction digits the database shows. */
-function scaleOf({ kind, nativeType }: Column): number | null {
+export function scaleOf({ kind, nativeType }: Pick<Column, 'kind' | 'nativeType'>): number | null {
   if (kind !== 'decimal') return null;
   const [, digits, scale] = /\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)/.exec(nativeType) ?? [];
   return digits === undefined ? null : Number(scale ?? 0);

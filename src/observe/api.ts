@@ -90,7 +90,9 @@ export const METHODS: Readonly<Record<keyof Daemon, Method>> = {
     z.strictObject({ entity: name, system: name, part: digestPart }),
     (operator, body) => operator.digest(body.entity, body.system, body.part),
   ),
-  caughtUp: method(z.strictObject({}), (operator) => operator.caughtUp()),
+  caughtUp: method(z.strictObject({ entity: name }), (operator, body) =>
+    operator.caughtUp(body.entity),
+  ),
   repair: method(repairRequest, (operator, request) => operator.repair(request)),
   pause: method(named, (daemon, body) => daemon.pause(body.name)),
   resume: method(named, (daemon, body) => daemon.resume(body.name)),

@@ -32,7 +32,7 @@ export function operatorAt(url: string, token: () => string | null): Daemon {
     resync: (entity, system, where = null) => call('resync', { entity, system, where }),
     verify: (entity, system, part, personal) => call('verify', { entity, system, part, personal }),
     digest: (entity, system, part) => call('digest', { entity, system, part }),
-    caughtUp: () => call('caughtUp', {}),
+    caughtUp: (entity) => call('caughtUp', { entity }),
     repair: (request) => call('repair', request),
     pause: (name) => call('pause', { name }),
     resume: (name) => call('resume', { name }),

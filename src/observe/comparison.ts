@@ -149,7 +149,7 @@ async function settle(
     let open = new Map(suspected.slice(at, at + SUSPECTS).map((one) => [nameOf(one), one]));
     const standing: Found[] = [];
     for (let look = 0; open.size > 0 && look < LOOKS; look++) {
-      if (!(await caughtUp(operator))) {
+      if (!(await caughtUp(operator, entity))) {
         const known = tally.unchecked.some((one) => one.entity === entity && one.system === system);
         const why = 'its log is not read up to now';
         if (!known) tally.unchecked.push({ entity, system, why });
@@ -174,8 +174,8 @@ async function settle(
   }
 }
 
-export async function caughtUp(operator: Operator): Promise<boolean> {
-  for (let time = 0; time < PATIENCE; time++) if (await operator.caughtUp()) return true;
+async function caughtUp(operator: Operator, entity: string): Promise<boolean> {
+  for (let time = 0; time < PATIENCE; time++) if (await operator.caughtUp(entity)) return true;
   return false;
 }
 

@@ -25,7 +25,7 @@ export async function collectGauges(
     const status = one.live?.status();
     const outbox = counts.outbox[system];
     set('carrick_source_up', { system }, up(one.source, ['following', 'snapshot']));
-    set('carrick_target_up', { system }, up(one.target, ['idle', 'delivering']));
+    set('carrick_target_up', { system }, up(one.target, ['idle', 'delivering', 'waiting']));
     set('carrick_replication_lag_seconds', { system }, one.lagSeconds ?? 0);
     set('carrick_outbox_entries', { system }, outbox?.depth ?? 0);
     const oldest = outbox?.oldest ?? null;
@@ -40,7 +40,7 @@ export async function collectGauges(
     ] as const;
     for (const [name, value] of known) if (value !== null) set(name, { system }, value);
     loopGauges(set, system, one);
-    const snapshots = ledger.head().positions[system]?.snapshots ?? {};
+    const snapshots = snapshotsOf(system, ledger, one);
     for (const [table, progress] of Object.entries(snapshots)) {
       set('carrick_snapshot_done', { system, table }, parseSnapshot(progress).loaded ? 1 : 0);
     }
@@ -92,6 +92,9 @@ function progressOf(text: string): { rows: number; done: boolean } {
   return { rows, done };
 }
 
+const snapshotsOf = (system: string, ledger: Ledger, one: SystemNews | null) =>
+  one?.snapshots ?? ledger.head().positions[system]?.snapshots ?? {};
+
 const up = (state: string, good: readonly string[]): number => (good.includes(state) ? 1 : 0);
 
 /** One system for `carrick status`; without `one`, as the ledger alone knows it. */
@@ -117,7 +120,7 @@ export async function systemStatus(
     outboxDepth: outbox[system]?.depth ?? 0,
     outboxOldestSeconds: oldest === null ? null : age(oldest),
     trouble: one === null ? null : troubleIn(one),
-    snapshots: Object.entries(state?.snapshots ?? {}).map(([table, text]) => {
+    snapshots: Object.entries(snapshotsOf(system, ledger, one)).map(([table, text]) => {
       const loading = one?.loading.get(table);
       return {
         table,

@@ -38,13 +38,15 @@ export function health(vitals: readonly Vital[], upSeconds: number): Health {
   });
 }
 
+const TAKING: ReadonlySet<string> = new Set(['idle', 'delivering', 'waiting']);
+
 /** Ready: every source is connected and every target takes writes, as far as is known. */
 export function readiness(vitals: readonly Vital[]): Health {
   return judge(vitals, ({ source, target, lastByteAgeSeconds }) => {
     const faults: string[] = [];
     if (source !== 'following' && source !== 'snapshot') faults.push(`source ${source}`);
     else if (lastByteAgeSeconds === null) faults.push('nothing read yet');
-    if (target !== 'idle' && target !== 'delivering') faults.push(`target ${target}`);
+    if (!TAKING.has(target)) faults.push(`target ${target}`);
     return faults;
   });
 }

@@ -70,8 +70,11 @@ export function isPersonalKey(entities: Entities, system: string, name: string):
   const entity = entities.get(name);
   const lens = entity?.lenses.get(system);
   if (lens === undefined) return hasPersonal(entity);
-  const { table, personal } = lens;
-  return table.key.some((column) => personal[table.columns.indexOf(column)] !== false);
+  const { table, personal, guards } = lens;
+  const isCopy = entity?.feed !== undefined && entity.feed.from !== system;
+  // A feed tells its rows apart by what it matches them by.
+  const key = isCopy ? (guards[0] ?? []) : table.key.map((column) => table.columns.indexOf(column));
+  return key.some((column) => personal[column] !== false);
 }
 
 const hasPersonal = (entity: Entity | undefined): boolean =>

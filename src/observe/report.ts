@@ -18,7 +18,14 @@ export interface Report {
   ): void;
   halted(system: string, side: 'source' | 'target', error: unknown): void;
   stopped(system: string, side: 'source' | 'target'): void;
-  following(system: string, position: Position, source: Source, loaded: boolean): void;
+  /** `progress`: how far a feed has read its tables; of a system the ledger knows. */
+  following(
+    system: string,
+    position: Position,
+    source: Source,
+    loaded: boolean,
+    progress?: ProgressTexts,
+  ): void;
   decided(
     system: string,
     batch: SourceBatch,
@@ -33,7 +40,8 @@ export interface Report {
 }
 
 export type TargetNews =
-  | { readonly kind: 'delivering' | 'idle' }
+  /** `waiting`: a feed that goes on when a person lets it. */
+  | { readonly kind: 'delivering' | 'idle' | 'waiting' }
   | FedNews
   | {
       readonly kind: 'applied';
@@ -42,12 +50,16 @@ export type TargetNews =
       readonly seconds: number;
     };
 
+/** JSON by table name; see `capture/progress.ts`. */
+export type ProgressTexts = Readonly<Record<string, string>>;
+
 /** A feed has written what its source's log told, up to `position`. */
 export interface FedNews {
   readonly kind: 'fed';
   readonly position: Position;
   readonly rows: readonly FedRows[];
   readonly chunks: readonly ChunkRows[];
+  readonly progress: ProgressTexts;
   readonly seconds: number;
 }
 

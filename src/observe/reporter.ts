@@ -8,7 +8,14 @@ import { advance, type Loading, secondsLeft } from './loading.ts';
 import type { Log } from './log.ts';
 import { maskKey } from './mask.ts';
 import { type Metrics, policyKind } from './metrics.ts';
-import type { ChunkRows, DecidedRows, FedNews, Report, TargetNews } from './report.ts';
+import type {
+  ChunkRows,
+  DecidedRows,
+  FedNews,
+  ProgressTexts,
+  Report,
+  TargetNews,
+} from './report.ts';
 import { troubleOf } from './trouble.ts';
 
 type Side = 'source' | 'target';
@@ -35,6 +42,8 @@ export interface SystemNews {
   sourceMovedAt: number;
   targetMovedAt: number;
   live: Source | null;
+  /** Of a feed; null: the ledger knows. */
+  snapshots: ProgressTexts | null;
   /** Tables that are being read, by name. */
   readonly loading: Map<string, Loading>;
   /** When the log last told of them, in seconds. */
@@ -94,8 +103,9 @@ export function createReporter(metrics: Metrics, log: Log): Reporter {
     stopped(system, side) {
       of(system)[side] = 'stopped';
     },
-    following(system, position, source, loaded) {
+    following(system, position, source, loaded, progress) {
       const one = of(system);
+      one.snapshots = progress ?? null;
       one.source = loaded ? 'following' : 'snapshot';
       one.position = position;
       one.live = source;
@@ -136,6 +146,7 @@ const unheard = (): SystemNews => ({
   sourceMovedAt: Date.now(),
   targetMovedAt: Date.now(),
   live: null,
+  snapshots: null,
   loading: new Map(),
   told: new Map(),
 });
@@ -148,7 +159,9 @@ function vital(system: string, one: SystemNews): Vital {
     source: one.source,
     // A target waits for its own first load: that is in order.
     target: waiting ? 'idle' : one.target,
-    lastByteAgeSeconds: at === null ? null : Math.max(0, seconds(at)),
+    // Who waits for a person reads nothing.
+    lastByteAgeSeconds:
+      one.target === 'waiting' ? 0 : at === null ? null : Math.max(0, seconds(at)),
     sourceMovedSeconds: (Date.now() - one.sourceMovedAt) / 1000,
     targetMovedSeconds: waiting ? 0 : (Date.now() - one.targetMovedAt) / 1000,
   };
@@ -251,10 +264,11 @@ function tellFed(
   log: Log,
   one: SystemNews,
   feed: string,
-  { position, rows, chunks, seconds: spent }: FedNews,
+  { position, rows, chunks, progress, seconds: spent }: FedNews,
 ): void {
   const [source = '', target = ''] = feed.split('>');
   one.position = position;
+  one.snapshots = progress;
   one.sourceReadAt = Date.now();
   one.targetMovedAt = Date.now();
   const last = rows.at(-1);

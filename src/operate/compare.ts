@@ -3,15 +3,13 @@ import type { Decisions } from '../decide/decisions.ts';
 import type { Log } from '../observe/log.ts';
 import type { Masks } from '../observe/mask.ts';
 import { noDaemon } from './acts.ts';
-import { digestPart, type ReadDigest } from './digest.ts';
+import { digestPart, noDigests, type ReadDigest } from './digest.ts';
+import { type FedMeans, type FedParts, repairFed, verifyFed } from './fed.ts';
 import { repair } from './repair.ts';
-import { type ReadRows, verifyPart } from './verify.ts';
+import { verifyPart } from './verify.ts';
 
-export interface ComparingParts {
-  readonly read: ReadRows;
+export interface ComparingParts extends FedMeans {
   readonly digest: ReadDigest;
-  /** See `Operator.caughtUp`. */
-  readonly caughtUp: () => Promise<boolean>;
   /** The running daemon's; null without one. */
   readonly log: Log | null;
   /** No daemon is running. */
@@ -22,19 +20,24 @@ export interface ComparingParts {
 export function comparing(
   decisions: Decisions,
   parts: ComparingParts,
+  fed: FedParts,
   masks: Masks,
 ): Pick<Operator, 'verify' | 'digest' | 'caughtUp' | 'repair'> {
   return {
     async verify(entity, system, part, personal = false) {
       const asked = { entity, system, part: masks.unmaskedPart(part) };
-      const found = await verifyPart(decisions, parts.read, asked);
+      const found = fed.sources.has(entity)
+        ? await verifyFed(fed, asked)
+        : await verifyPart(decisions, parts.read, asked);
       if (!personal) return masks.verified(entity, system, found);
       parts.log?.event('personal.shown', { method: 'verify' });
       return found;
     },
     async digest(entity, system, { after, ...part }) {
-      const from = after === null ? null : masks.unmaskedKey(after);
-      const asked = { entity, system, part: { ...part, after: from } };
+      const from = fed.sources.get(entity);
+      if (from !== undefined) return noDigests(`only ${from} writes it`);
+      const start = after === null ? null : masks.unmaskedKey(after);
+      const asked = { entity, system, part: { ...part, after: start } };
       const page = await digestPart(decisions, parts.digest, asked);
       const sealed = (key: string): string => masks.key(entity, system, key);
       const found = page.found.map(({ key, digest }) => ({ key: sealed(key), digest }));
@@ -45,7 +48,9 @@ export function comparing(
       const { entity, dryRun } = request;
       if (parts.alone && !dryRun) throw noDaemon();
       const keys = request.keys.map(masks.unmaskedKey);
-      const done = await repair({ decisions, ...parts }, { ...request, keys });
+      const done = fed.sources.has(entity)
+        ? await repairFed(fed, { ...request, keys })
+        : await repair({ decisions, ...parts }, { ...request, keys });
       const writes = done.writes.map((one) => ({
         ...one,
         key: one.key === null ? null : masks.key(entity, one.system, one.key),

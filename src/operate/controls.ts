@@ -7,17 +7,19 @@ import type { Log } from '../observe/log.ts';
 
 export interface ControlParts {
   readonly systems: readonly string[];
+  /** Those of feeds too. */
+  readonly entities: readonly string[];
   readonly support: () => Promise<Support>;
   /** The running daemon's; null without one. */
   readonly log: Log | null;
 }
 
 export function createControls(decisions: Decisions, parts: ControlParts): Controls {
-  const { ledger, entities } = decisions;
+  const { ledger } = decisions;
   return {
     async pause(name) {
       const since = Date.now() * 1000;
-      const named = meant(name, parts.systems, [...entities.keys()]);
+      const named = meant(name, parts);
       const add = named
         .filter((one) => !isPaused(ledger, one.kind, one.name))
         .map((one) => ({ ...one, since }));
@@ -41,21 +43,27 @@ export function createControls(decisions: Decisions, parts: ControlParts): Contr
 }
 
 /** A name may be that of a system and of an entity: then both are meant. */
-function meant(
-  name: string | null,
-  systems: readonly string[],
-  entities: readonly string[],
-): Omit<Pause, 'since'>[] {
+function meant(name: string | null, { systems, entities }: ControlParts): Omit<Pause, 'since'>[] {
   const wanted = (names: readonly string[]) => names.filter((one) => one === name);
   const found = [
     ...(name === null ? systems : wanted(systems)).map((one) => of('system', one)),
     ...wanted(entities).map((one) => of('entity', one)),
   ];
   if (found.length > 0) return found;
+  const [, to] = name?.split('>') ?? [];
+  if (to !== undefined && systems.includes(to)) throw isFeed(`${name}`, to);
   throw unknown(`no system and no entity is called ${name}`);
 }
 
 const of = (kind: Pause['kind'], name: string): Omit<Pause, 'since'> => ({ kind, name });
+
+const isFeed = (name: string, to: string): CarrickError =>
+  new CarrickError(
+    'operator.fed',
+    'park',
+    `${name} is a feed, and pauses are of systems and entities`,
+    `pause ${to}, or one of the entities that ${name} writes, which stops all of it`,
+  );
 
 const unknown = (message: string): CarrickError =>
   new CarrickError('operator.unknown', 'park', message, 'see `carrick status`');

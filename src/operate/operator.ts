@@ -6,7 +6,6 @@ import { type Forgettable, forget } from '../decide/forget.ts';
 import type { Unit } from '../decide/pass.ts';
 import { beginResync } from '../decide/tables.ts';
 import { CarrickError } from '../errors.ts';
-import type { FeedDesk } from '../feed/asks.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { compileCondition } from '../normalize/condition.ts';
 import { masksOf } from '../observe/mask.ts';
@@ -15,6 +14,8 @@ import { FORGOTTEN } from '../reconcile/set-aside.ts';
 import type { Working } from '../reconcile/working.ts';
 import { endHold, noDaemon, OPERATOR, resolveAct, retryDelivery, unknown } from './acts.ts';
 import { type ComparingParts, comparing } from './compare.ts';
+import { explainFed } from './explain-fed.ts';
+import { type FedParts, fedParts, nothingKept, notSettled, resyncFed, retryFed } from './fed.ts';
 
 const HISTORY = 50;
 const PAGE = 1000;
@@ -43,10 +44,6 @@ function decide(
 
 export interface OperatorParts extends ComparingParts {
   readonly status: () => Promise<Status>;
-  /** The running feeds; null without a daemon. */
-  readonly feeds: FeedDesk | null;
-  /** All entities, those of feeds too. */
-  readonly mapped: ReadonlyMap<string, Entity>;
 }
 
 /**
@@ -56,7 +53,8 @@ export interface OperatorParts extends ComparingParts {
 export function createOperator(decisions: Decisions, parts: OperatorParts): Operator {
   const { desk } = decisions.ledger;
   const masks = masksOf(parts.mapped);
-  const isFed = (entity: string): boolean => parts.mapped.get(entity)?.feed !== undefined;
+  const fed = fedParts(decisions, parts);
+  const isFed = (entity: string): boolean => fed.sources.has(entity);
   const parkedItem = async (id: number): Promise<Parked> => {
     const found = await desk.parkedOne(id);
     if (found === null) throw unknown(`nothing is parked under ${id}`);
@@ -77,7 +75,7 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
       return isShown('conflicts', personal) ? entries : entries.map(masks.entry);
     },
     async resolve(id, choice, personal = false) {
-      const entry = await resolve(decisions, id, choice);
+      const entry = await resolve(decisions, fed, { id, choice });
       return isShown('resolve', personal) ? entry : masks.entry(entry);
     },
     async parked({ id, state, personal = false, ...filter }) {
@@ -90,8 +88,10 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
       const outcomes: { id: number; outcome: string }[] = [];
       for (const id of ids) {
         const item = await parkedItem(id);
-        const fed = isFed(item.entity) ? retryFed(parts, item) : null;
-        outcomes.push({ id, outcome: fed ?? (await retryOne(decisions, item)) });
+        const outcome = isFed(item.entity)
+          ? await retryFed(fed, item)
+          : await retryOne(decisions, item);
+        outcomes.push({ id, outcome });
       }
       return outcomes;
     },
@@ -102,6 +102,7 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
       }
     },
     async forget(entity, key) {
+      if (isFed(entity)) throw nothingKept(fed, entity);
       const done = await forget(decisions, await findForgettable(decisions, entity, key));
       const { record, rows, journal, parked } = done;
       const counts = { rows: rows.length, journal, parked };
@@ -109,6 +110,10 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
       return done;
     },
     async explain(entity, key, personal = false) {
+      if (isFed(entity)) {
+        const found = [await explainFed(fed, entity, key)];
+        return isShown('explain', personal) ? found : found.map(masks.explanation);
+      }
       const records = await findRecords(decisions, entity, key);
       if (records.length === 0) throw unknown(`no ${entity} record is known by that key`);
       const all = await Promise.all(records.map((record) => explanation(decisions, record)));
@@ -116,34 +121,21 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
     },
     async resync(entity, system, where = null) {
       if (parts.alone) throw noDaemon();
-      if (isFed(entity)) return resyncFed(parts, entity, system, where);
+      if (isFed(entity)) return resyncFed(fed, { entity, system, where });
       return resync(decisions, entity, system, where);
     },
-    ...comparing(decisions, parts, masks),
+    ...comparing(decisions, parts, fed, masks),
   };
 }
 
-/** Only a running feed can read its source again; null: nobody feeds it any more. */
-function retryFed({ feeds }: OperatorParts, item: Parked): string | null {
-  if (feeds === null) throw noDaemon();
-  return feeds.retry(item);
-}
-
-function resyncFed(
-  { feeds }: OperatorParts,
-  entity: string,
-  system: string | null,
-  where: string | null,
-): Resync[] {
-  if (where !== null) throw unknown(`${entity} is fed: its tables are read again as a whole`);
-  const begun = feeds?.resync(entity, system) ?? null;
-  if (begun === null) throw unknown(`${system} has no ${entity}`);
-  return begun;
-}
-
-async function resolve(decisions: Decisions, id: number, choice: Choice): Promise<JournalEntry> {
+async function resolve(
+  decisions: Decisions,
+  fed: FedParts,
+  { id, choice }: { readonly id: number; readonly choice: Choice },
+): Promise<JournalEntry> {
   const entry = await decisions.ledger.desk.conflict(id);
   if (entry === null) throw unknown(`no conflict has the number ${id}`);
+  if (fed.sources.has(entry.entity)) throw notSettled(fed, entry.entity);
   const entity = decisions.entities.get(entry.entity);
   if (entity === undefined) throw unknown(`${entry.entity} is no longer mapped`);
   const { journal } = await decide(decisions, resolveAct(entity, entry, choice, now()));

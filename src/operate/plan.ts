@@ -9,6 +9,7 @@ import type { TableSpec } from '../model/change.ts';
 import type { Value } from '../model/value.ts';
 import { chunkEvents, type Routes } from '../reconcile/row-event.ts';
 import { unknown } from './acts.ts';
+import { notForFed } from './fed.ts';
 import { guardTexts, planOf } from './forecast.ts';
 import type { ReadRows } from './verify.ts';
 
@@ -34,14 +35,20 @@ const CHUNK_ROWS = 2000;
 
 /** The entity asked for and all that it refers to: its rows are matched through theirs. */
 export function plannedEntities(entities: readonly Entity[], name: string | null): Entity[] {
-  if (name === null) return parentsFirst(entities);
+  const settled = entities.filter(({ feed }) => feed === undefined);
+  if (name === null) return parentsFirst(settled);
+  const from = entities.find((one) => one.name === name)?.feed?.from;
+  if (from !== undefined) {
+    const why = `only ${from} writes ${name}: nothing is matched, and nothing settled`;
+    throw notForFed(why, `see \`carrick verify ${name}\` for what the others hold otherwise`);
+  }
   const wanted = new Set<string>([name]);
   for (const entity of wanted) {
-    const fields = entities.find((one) => one.name === entity)?.fields;
+    const fields = settled.find((one) => one.name === entity)?.fields;
     if (fields === undefined) throw unknown(`no entity is called ${entity}`);
     for (const { ref } of fields) if (ref !== null) wanted.add(ref);
   }
-  return parentsFirst(entities).filter((entity) => wanted.has(entity.name));
+  return parentsFirst(settled).filter((entity) => wanted.has(entity.name));
 }
 
 /**

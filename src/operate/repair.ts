@@ -19,7 +19,7 @@ export interface RepairParts {
   readonly decisions: Decisions;
   readonly read: ReadRows;
   /** Makes an idle log move; see `Operator.caughtUp`. */
-  readonly caughtUp: () => Promise<boolean>;
+  readonly caughtUp: (entity: string) => Promise<boolean>;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function repair(parts: RepairParts, request: RepairRequest): Promis
   if (dryRun) return foreseen;
   const order = { system, entity: name, table, keys, repair: { from } };
   if (!(await orderRepair(decisions, order))) throw notLoaded(system, table.name);
-  await parts.caughtUp();
+  await parts.caughtUp(name);
   const wanted = new Set(keys.map(rowKey));
   const waits = () =>
     repairsOf(decisions.ledger.head().positions[system]?.snapshots, table).some(

@@ -200,6 +200,8 @@ describe('what feeds write', () => {
     const needs: Needs = { tables: [], copies: copies.slice(0, 1) };
     for (const sql of setupScript(crew, needs)) if (!sql.startsWith('--')) await admin.query(sql);
     expect(await preflight(crew, needs)).toEqual([]);
+    const [grants] = await admin.query(`SHOW GRANTS FOR crew@'%'`);
+    expect(JSON.stringify(grants)).not.toMatch(/REPLICATION|BINLOG|carrick_mark/);
     await using copier = openCopier(crew, 'main', 'crm_to_erp');
     expect(await copier.place()).toBeNull();
     await using transaction = await copier.begin();

@@ -32,6 +32,7 @@ function ask(world: World, work: (operator: Operator) => Promise<string>): void 
     alone: false,
     feeds: null,
     mapped: decisions.entities,
+    described: async () => ({ entities: [], schemas: undefined }),
   });
   work(operator).then(
     (what) => what !== '' && count(world, what),

@@ -98,6 +98,7 @@ async function open() {
     alone: true,
     feeds: null,
     mapped: entities,
+    described: async () => ({ entities: [], schemas: undefined }),
   });
   return { operator, shown, asked };
 }
