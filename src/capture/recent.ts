@@ -3,16 +3,17 @@ export interface Recent {
   has(text: string): boolean;
 }
 
-/** The latest `size` texts, forgetting the oldest. */
+/** At least the latest `size` texts, and at most twice as many; no work to forget one. */
 export function recent(size: number): Recent {
-  const texts = new Set<string>();
+  let younger = new Set<string>();
+  let older = new Set<string>();
   return {
-    has: (text) => texts.has(text),
+    has: (text) => younger.has(text) || older.has(text),
     add(text) {
-      texts.add(text);
-      if (texts.size <= size) return;
-      const [oldest] = texts;
-      if (oldest !== undefined) texts.delete(oldest);
+      younger.add(text);
+      if (younger.size < size) return;
+      older = younger;
+      younger = new Set();
     },
   };
 }

@@ -4,7 +4,7 @@ import type { Lane } from './lane.ts';
 import { recent } from './recent.ts';
 
 /** How many of the latest transactions are remembered for `Chunk.unseen`. */
-const REMEMBERED = 100_000;
+const REMEMBERED = 50_000;
 
 /** What the log has shown; a chunk that could not see a transaction of it yet is not exact. */
 export interface Shown {
@@ -24,8 +24,8 @@ export function openShown(): Shown {
   return {
     note({ visibility }, lanes) {
       if (visibility === undefined) return;
-      if (!seen.has(visibility)) {
-        for (const lane of lanes) if (lane.open) lane.since.add(visibility);
+      for (const lane of lanes) {
+        if (lane.open && !seen.has(visibility)) lane.since.add(visibility);
       }
       seen.add(visibility);
     },

@@ -14,7 +14,7 @@ import { openWriter } from './write.ts';
 export type { FeedParts } from './parts.ts';
 
 /** Batches of the source that are read ahead and go into one write, at most. */
-const AHEAD = 4;
+const AHEAD = 2;
 /**
  * source log → copies → one target transaction with the place in the log → settle. No record, no
  * outbox, no echo: only one system writes, so there is nothing to detect, and the source's log

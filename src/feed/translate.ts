@@ -65,7 +65,7 @@ export function translate(
   const unread: RowName[] = [];
   const broken = new Map<string, string>();
   const truncated = new Map<string, Micros>();
-  const rows: FedRows[] = [];
+  const tallies = openTallies();
   const growth = new Map<string, number>();
   const take = (route: FeedRoute, copy: Copy | null, table: TableSpec): void => {
     if (copy === null) return;
@@ -79,7 +79,7 @@ export function translate(
     const { name: entity } = route.entity;
     invalid.push({ entity, reason: 'invalid', key, detail });
   };
-  const change = (transaction: Transaction, one: Change, counts: Counts): void => {
+  const change = (transaction: Transaction, one: Change, tally: Tally): void => {
     for (const route of feed.routes.get(one.table) ?? []) {
       if (one.op === 'truncate') {
         const passes = decided.get(transaction.id);
@@ -94,19 +94,18 @@ export function translate(
         if (fate === 'dropped') continue;
       }
       take(route, copy, one.table);
-      count(counts, route.entity, copy?.kind === 'gone' ? 'delete' : 'upsert');
+      tally.count(route.entity.name, copy?.kind === 'gone' ? 'delete' : 'upsert');
     }
   };
   for (const { transactions } of batches) {
     for (const transaction of transactions) {
-      const counts: Counts = new Map();
+      const tally = tallies.of(transaction.committedAt);
       for (const one of transaction.changes) {
         if (one.op === 'drift') broken.set(one.table.name, one.detail ?? '');
-        else change(transaction, one, counts);
+        else change(transaction, one, tally);
         const more = GROWTH[one.op];
         if (more !== 0) growth.set(one.table.name, (growth.get(one.table.name) ?? 0) + more);
       }
-      rows.push(...fedRows(counts, transaction.committedAt));
       const chunk = after(transaction);
       if (chunk === null) continue;
       chunks.push(chunk);
@@ -114,31 +113,43 @@ export function translate(
     }
   }
   const complete = batches.at(-1)?.transactions.at(-1)?.complete ?? true;
-  return { load, chunks, invalid, unread, broken, truncated, rows, growth, complete };
+  return { load, chunks, invalid, unread, broken, truncated, growth, rows: tallies.rows, complete };
 }
 
 const GROWTH = { insert: 1, delete: -1, update: 0, truncate: 0, drift: 0 } as const;
 
-/** Of one transaction. */
-type Counts = Map<Entity, { upsert: number; delete: number }>;
-
-function count(counts: Counts, entity: Entity, operation: FedRows['operation']): void {
-  let known = counts.get(entity);
-  if (known === undefined) {
-    known = { upsert: 0, delete: 0 };
-    counts.set(entity, known);
-  }
-  known[operation] += 1;
+interface Tally {
+  count(entity: string, operation: FedRows['operation']): void;
 }
 
-function fedRows(counts: Counts, since: Micros): FedRows[] {
+/** Transactions that were committed in one millisecond are told as one. */
+function openTallies() {
   const rows: FedRows[] = [];
-  for (const [{ name: entity }, found] of counts) {
-    for (const operation of ['upsert', 'delete'] as const) {
-      if (found[operation] > 0) rows.push({ entity, operation, since, count: found[operation] });
-    }
-  }
-  return rows;
+  let millisecond = -1;
+  let some: { entity: string; operation: FedRows['operation']; since: Micros; count: number }[] =
+    [];
+  let since: Micros = 0;
+  const tally: Tally = {
+    count(entity, operation) {
+      const known = some.find((one) => one.entity === entity && one.operation === operation);
+      if (known !== undefined) {
+        known.count += 1;
+        return;
+      }
+      const fresh = { entity, operation, since, count: 1 };
+      some.push(fresh);
+      rows.push(fresh);
+    },
+  };
+  return {
+    rows,
+    of(at: Micros): Tally {
+      if (Math.floor(at / 1000) !== millisecond) {
+        [millisecond, since, some] = [Math.floor(at / 1000), at, []];
+      }
+      return tally;
+    },
+  };
 }
 
 /** Rows as they were read, exact at this place of the log. */
