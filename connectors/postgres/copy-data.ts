@@ -15,25 +15,53 @@ const COPY_DATA = 0x64;
 export function takeCopyData(stream: Duplex, take: TakeBytes): void {
   const others = stream.listeners('data');
   stream.removeAllListeners('data');
-  /** The beginning of a message, in pieces; `wanted`: how many bytes it takes to go on. */
-  let pieces: Buffer[] = [];
-  let size = 0;
-  let wanted = HEADER;
+  const give = (bytes: Buffer, start: number, end: number): void => {
+    if (bytes[start] === COPY_DATA) take(bytes, start + HEADER, end);
+    else for (const other of others) other.call(stream, bytes.subarray(start, end));
+  };
+  const begun = beginning();
   stream.on('data', (piece: Buffer) => {
-    pieces.push(piece);
-    size += piece.length;
-    if (size < wanted) return;
-    const bytes = pieces.length === 1 ? piece : Buffer.concat(pieces, size);
-    let at = 0;
-    for (wanted = HEADER; bytes.length - at >= HEADER; wanted = HEADER) {
-      wanted = 1 + bytes.readUInt32BE(at + 1);
-      const end = at + wanted;
-      if (end > bytes.length) break;
-      if (bytes[at] === COPY_DATA) take(bytes, at + HEADER, end);
-      else for (const other of others) other.call(stream, bytes.subarray(at, end));
+    let at = begun.complete(piece, give);
+    while (piece.length - at >= HEADER) {
+      const end = at + 1 + piece.readUInt32BE(at + 1);
+      if (end > piece.length) break;
+      give(piece, at, end);
       at = end;
     }
-    pieces = at === bytes.length ? [] : [bytes.subarray(at)];
-    size = bytes.length - at;
+    if (at < piece.length) begun.keep(piece.subarray(at));
   });
+}
+
+/** The message that the socket has not brought whole, in pieces: only such a one is copied. */
+function beginning() {
+  let pieces: Buffer[] = [];
+  let size = 0;
+  /** Bytes up to its end, or up to where its length is known. */
+  let wanted = HEADER;
+  const keep = (piece: Buffer): void => {
+    pieces.push(piece);
+    size += piece.length;
+    if (wanted > HEADER || size < HEADER) return;
+    if (pieces.length > 1) pieces = [Buffer.concat(pieces)];
+    wanted = 1 + pieces[0]!.readUInt32BE(1);
+  };
+  return {
+    keep,
+    /** Gives the message if it ends in this piece; how much of the piece it took. */
+    complete(piece: Buffer, give: TakeBytes): number {
+      let at = 0;
+      while (size > 0 && at < piece.length) {
+        const more = Math.min(wanted - size, piece.length - at);
+        keep(piece.subarray(at, at + more));
+        at += more;
+        if (size < wanted) continue;
+        const message = Buffer.concat(pieces, size);
+        pieces = [];
+        size = 0;
+        wanted = HEADER;
+        give(message, 0, message.length);
+      }
+      return at;
+    },
+  };
 }

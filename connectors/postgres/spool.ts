@@ -119,7 +119,7 @@ function nestedParts() {
 }
 
 /** Of a block, unless one message is larger. */
-const BLOCK = 1 << 16;
+const BLOCK = 1 << 18;
 const CIPHER = 'aes-256-ctr';
 const readAsync = promisify(read);
 
