@@ -239,7 +239,10 @@ export function takeBack(
   return decisions.exclusively(async () => {
     for (;;) {
       const entries = await ledger.sent(system, batch, 0, decisions.partEntries);
-      for (const { seq } of entries) decisions.refused.delete(seq);
+      for (const { seq } of entries) {
+        decisions.refused.delete(seq);
+        decisions.already.delete(seq);
+      }
       if (entries.length === 0) return;
       const { records } = await ledger.find({ records: entries.map((entry) => entry.record) });
       const changed: RecordState[] = [];

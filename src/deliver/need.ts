@@ -61,11 +61,24 @@ function insertNeed(entity: Entity, lens: Lens, record: RecordState): Need | nul
     const told = record.stamps[f] != null;
     if (told && lens.writes[f] && !isHeld(entity, record, f)) fields.push(f);
   }
-  if (fields.length === 0) return null;
+  if (fields.length === 0 || isNameHeld(entity, lens, record)) return null;
   const written = writeCells(entity, lens, only(record.values, fields));
   // What cannot be spelled for the system is wanted there all the same; planning parks it.
   const isWanted = 'fault' in written || lens.admits(written.cells);
   return isWanted ? { op: 'insert', fields, written } : null;
+}
+
+/**
+ * A row without what a person has yet to decide would be no row of its record: it cannot be read
+ * back without a required field, and without its match keys neither a guard nor an echo knows it,
+ * so that it would be inserted again and again (invariant 4).
+ */
+function isNameHeld(entity: Entity, { writes }: Lens, record: RecordState): boolean {
+  if (record.held === null) return false;
+  const held = (f: number): boolean => writes[f] === true && isHeld(entity, record, f);
+  if (entity.fields.some(({ required }, f) => required && held(f))) return true;
+  const names = entity.match.filter((fields) => fields.every((f) => record.values[f] != null));
+  return names.length > 0 && names.every((fields) => fields.some(held));
 }
 
 /**

@@ -8,7 +8,7 @@ import { claim, type Echo } from './echo.ts';
 import type { FloodGauge } from './flood.ts';
 import { identityOf } from './identity.ts';
 import { isUnwanted, settleUnwanted } from './repair.ts';
-import { linkOf, type Row, readRow, translateRefs } from './row.ts';
+import { knownRefs, linkOf, type Row, readRow, translateRefs } from './row.ts';
 import { asParkedNow, type RowEvent } from './row-event.ts';
 import { FORGOTTEN, holdDelete, park, passOver } from './set-aside.ts';
 import {
@@ -89,6 +89,7 @@ function present(
   const translated = translateRefs(w, event, read.values);
   if (translated === undefined) return;
   if ('waits' in translated) {
+    if (record !== null) confirmUnsound(w, event, record, read, echo);
     park(w, row, cells, { reason: 'waiting', ...translated });
     return;
   }
@@ -107,14 +108,14 @@ function confirmUnsound(
   w: Working,
   event: RowEvent,
   record: RecordState,
-  { values, raw }: Extract<Read, { kind: 'invalid' }>,
+  { values, raw }: Extract<Read, { kind: 'invalid' | 'row' }>,
   echo: Echo | null,
 ): void {
   const { entity, lens, key, at } = event;
   const ours =
     echo === null || record.views[lens.system] === undefined ? null : claim(echo, record, 'there');
   if (ours?.sent == null) return;
-  const patch: Patch = { entity, lens, key, values, raw, at };
+  const patch: Patch = { entity, lens, key, values: knownRefs(w, event, values), raw, at };
   const settled = settleUnsoundEcho(record, patch, ours.sent, occasionOf(w, event));
   take(w, entity, confirmed(settled, ours));
 }

@@ -71,3 +71,17 @@ export function translateRefs(
   }
   return known ? { values: result ?? values } : undefined;
 }
+
+/** The same of a row that cannot be taken as a whole: references that are not known are untold. */
+export function knownRefs(
+  w: Working,
+  { entity, lens }: RowEvent,
+  values: readonly Cell[],
+): readonly Cell[] {
+  return values.map((key, f) => {
+    const ref = entity.fields[f]?.ref ?? null;
+    if (ref === null || key === undefined || key === null) return key;
+    const parent = recordByLink(w, { system: lens.system, entity: ref, key });
+    return parent == null ? undefined : String(parent.id);
+  });
+}

@@ -80,6 +80,7 @@ export async function realStage(
 }
 
 const SIMULATED_TABLE: TableDef = {
+  references: null,
   name: TABLE.name,
   key: TABLE.key,
   columns: { id: null, name: null, amount: null },

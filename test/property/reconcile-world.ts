@@ -260,12 +260,15 @@ export function lost(world: World): string[] {
 export function disagreements({ nature, record, sides }: World): string[] {
   const found: string[] = [];
   if (record?.held?.[RECORD_UNIT] !== undefined) return found;
-  const allHeld = nature.entity.units.every(({ name }) => record?.held?.[name] !== undefined);
+  const { units, unitOf, match } = nature.entity;
+  const isHeld = (f: number) => record?.held?.[units[unitOf[f] ?? -1]?.name ?? ''] !== undefined;
+  // A row is not inserted without what tells whose it is.
+  const isNameless = match.every((fields) => fields.some(isHeld));
   for (const { lens, row } of sides.values()) {
     const view = record?.views[lens.system];
     if (row === null || view?.status !== 'linked') {
       if (row !== null) found.push(`${lens.system} has a row that nobody knows`);
-      else if (record !== null && !allHeld) found.push(`${lens.system} has no row`);
+      else if (record !== null && !isNameless) found.push(`${lens.system} has no row`);
       continue;
     }
     for (const { name, fields } of nature.entity.units) {

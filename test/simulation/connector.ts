@@ -196,7 +196,7 @@ function refuseMisfit(system: SimulatedSystem, table: string, side: 'source' | '
   if (misfit !== '') throw halt(`${side}.refused`, misfit, 'mend the table');
 }
 
-/** Told of every write before it is done, so that the oracle can see what it runs over. */
+/** Told of each write that is done and what was there: so the oracle sees what it runs over. */
 export type Watch = (system: SimulatedSystem, write: TableWrite, key: string, now: Cells) => void;
 
 export function openApplier(connection: Connection, watch: Watch): Applier {
@@ -342,12 +342,13 @@ function changeRow(
     names.every((name, i) => found.cells[name] === (values[i] ?? null));
   if (op === 'update' && holds(columns, row.values)) return { kind: 'already' };
   if (!holds(compare, row.expect)) return { kind: 'diverged' };
-  watch(system, write, key, found.cells);
   if (op === 'delete') {
     session.delete(table, key);
+    watch(system, write, key, found.cells);
     return { kind: 'applied', key: row.key ?? [] };
   }
   const { cells } = session.update(table, key, cellsOf(columns, row.values));
+  watch(system, write, key, found.cells);
   const { key: names } = write;
   return { kind: 'applied', key: names.map((name) => cells[name] ?? null) };
 }

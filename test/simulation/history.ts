@@ -25,6 +25,8 @@ export interface Removal {
   readonly table: string;
   readonly who: string;
   readonly seen: readonly Write[];
+  /** It went with the row that it referred to. */
+  readonly cascaded?: boolean;
 }
 
 export interface History {

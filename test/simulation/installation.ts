@@ -198,6 +198,7 @@ export function tablesOf(system: string, setup: Setup): TableDef[] {
           content,
         ]),
       ]),
+      references: referenceOf(system, entity, setup),
       trigger: (before, row) => runTriggers(system, entity, columns, setup, before, row),
       follow(column) {
         const field = fieldOf.get(column);
@@ -208,6 +209,17 @@ export function tablesOf(system: string, setup: Setup): TableDef[] {
       who: (row) => (row[number] ?? '').replace(/~.*/, ''),
     };
   });
+}
+
+function referenceOf(
+  system: string,
+  entity: Shape['entity'],
+  { foreign }: Setup,
+): TableDef['references'] {
+  const onDelete = foreign?.[system];
+  const column = shapeOf(system, entity).columns.customer;
+  if (onDelete === undefined || entity !== 'order' || column === undefined) return null;
+  return { column, table: shapeOf(system, 'customer').table, onDelete };
 }
 
 const canonical = (field: string, cell: Value): Value =>

@@ -1,6 +1,6 @@
 import { SHAPES } from './installation.ts';
 import { type Random, seeded } from './random.ts';
-import { drawSetup, type Setup } from './setup.ts';
+import { drawForeign, drawSetup, type Setup } from './setup.ts';
 
 /** What one user does to one row. Values are made when it is done, so that none is made twice. */
 export interface Action {
@@ -79,15 +79,18 @@ const ORDERS = ['O0', 'O1', 'O2'];
 
 export function drawScenario(seed: number): Scenario {
   const random = seeded(seed);
-  const setup = drawSetup(random.fork('setup'));
+  const drawn = drawSetup(random.fork('setup'));
+  const setup = { ...drawn, foreign: drawForeign(random.fork('foreign'), drawn) };
   const users = random.fork('users');
   const loaded = random.fork('before');
   const faults = random.fork('faults');
+  const daily = draw(users, 4 + users.int(30), setup, false);
+  const twins = withTwins(random.fork('twins'), daily, setup);
   return {
     seed,
     setup,
     before: loaded.chance(0.5) ? draw(loaded, 1 + loaded.int(8), setup, true) : [],
-    users: withTwins(random.fork('twins'), draw(users, 4 + users.int(30), setup, false), setup),
+    users: withPartings(random.fork('partings'), twins, setup),
     faults: faults.chance(0.25) ? [] : drawFaults(faults, setup),
     acts: drawActs(random.fork('acts'), setup),
   };
@@ -115,6 +118,27 @@ function withTwins(random: Random, users: readonly UserTransaction[], { systems 
       return { system, actions: [{ ...drawAction(random, system, true, entity), who }] };
     });
     all.splice(random.int(all.length + 1), 0, ...twins);
+  }
+  return all;
+}
+
+/** Somebody deletes a customer while somebody else gives it an order. */
+function withPartings(random: Random, users: readonly UserTransaction[], setup: Setup) {
+  const all = [...users];
+  if (setup.foreign === undefined) return all;
+  const count = random.int(4);
+  for (let i = 0; i < count; i++) {
+    const fields = ['customer', 'status', 'qty'];
+    const roll = random.next();
+    const order = { entity: 'order', kind: 'create', who: `O${4 + i}`, fields, roll } as const;
+    const who = random.pick(['C2', 'C3']);
+    const parting = { entity: 'customer', kind: 'delete', who, fields: [], roll } as const;
+    const both: UserTransaction[] = [
+      { system: random.pick(['crm', 'erp']), actions: [order] },
+      { system: random.pick(setup.systems), actions: [parting] },
+    ];
+    const at = random.int(all.length + 1);
+    all.splice(at, 0, ...(random.chance(0.5) ? both : both.reverse()));
   }
   return all;
 }

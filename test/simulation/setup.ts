@@ -23,7 +23,11 @@ export interface Setup {
   readonly unique?: readonly string[];
   /** Systems whose numbers have no unique index. */
   readonly loose?: readonly string[];
+  /** Orders have foreign keys in all systems, which keep customers or take their orders along. */
+  readonly foreign?: Readonly<Record<string, OnDelete>> | undefined;
 }
+
+export type OnDelete = 'restrict' | 'cascade';
 
 export type Trigger = 'upper' | 'round' | 'fill' | 'fight';
 
@@ -71,6 +75,14 @@ export function drawSetup(random: Random): Setup {
     loadShare: triggers.includes('round') ? 1 : 0.5,
     ...drawMore(random.fork('more'), systems),
   };
+}
+
+/** Where a customer is deleted for good: rows that are only hidden keep their orders. */
+export function drawForeign(random: Random, { systems, softDelete }: Setup): Setup['foreign'] {
+  if (softDelete || random.chance(0.5)) return undefined;
+  return Object.fromEntries(
+    systems.map((system): [string, OnDelete] => [system, random.pick(['restrict', 'cascade'])]),
+  );
 }
 
 const drawMore = (random: Random, systems: readonly string[]): Partial<Setup> => ({

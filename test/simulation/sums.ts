@@ -1,4 +1,4 @@
-import { entityOf, type Fail, type State, whoOf } from './oracle.ts';
+import { entityOf, type Fail, type State, wentAlong, whoOf } from './oracle.ts';
 
 /** Sums and unions are exact: every delta once, every member there. */
 export function checkSums(state: State, fail: Fail): void {
@@ -6,7 +6,7 @@ export function checkSums(state: State, fail: Fail): void {
   const seen = new Set<string>();
   for (const record of state.records.values()) {
     const who = whoOf(record);
-    if (diary.disturbed.has(who)) continue;
+    if (diary.disturbed.has(who) || wentAlong(state, who)) continue;
     if (seen.has(who)) fail('doubled', `${who} has two records`);
     seen.add(who);
     const entity = entityOf(state, record.entity);

@@ -17,6 +17,12 @@ export interface TableDef {
   /** The system gives the key to rows that come without one. */
   readonly generated: boolean;
   readonly unique: readonly (readonly string[])[];
+  /** A foreign key, checked by every statement; null: there is none. */
+  readonly references: {
+    readonly column: string;
+    readonly table: string;
+    readonly onDelete: 'restrict' | 'cascade';
+  } | null;
   /** Rewrites a row before it is stored. */
   trigger(before: Cells | null, row: Record<string, Value>): void;
   /** The field whose writes are followed, and how its cell reads; null: not followed. */
@@ -206,11 +212,7 @@ function openSession(parts: SessionParts): Session {
     lock.check(`${table} ${key}`);
     return rowsOf(table).get(key) ?? null;
   };
-  const existing = (table: string, key: string): StoredRow => {
-    const row = read(table, key);
-    if (row === null) throw new Refusal('02000', 'no row');
-    return row;
-  };
+  const existing = (table: string, key: string): StoredRow => existingRow(read(table, key));
   const removed = (table: string, row: StoredRow): void => {
     if (parts.author === 'user') self.removed.push(removalOf(parts, table, row));
   };
@@ -246,6 +248,11 @@ function openSession(parts: SessionParts): Session {
     },
     delete(table, key) {
       const before = existing(table, key);
+      for (const [def, child] of childrenOf(parts, lock, table, before)) {
+        put({ table: def.name, before: child, after: null });
+        // Whoever deletes the parent: the system takes the child along.
+        self.removed.push({ ...removalOf(parts, def.name, child), cascaded: true });
+      }
       put({ table, before, after: null });
       removed(table, before);
     },
@@ -274,6 +281,11 @@ function openSession(parts: SessionParts): Session {
   };
 }
 
+function existingRow(row: StoredRow | null): StoredRow {
+  if (row === null) throw new Refusal('02000', 'no row');
+  return row;
+}
+
 /** What one transaction has done so far. */
 interface Work {
   readonly changes: RowChange[];
@@ -292,6 +304,40 @@ const noWork = (): Work => ({
   truncated: null,
   held: new Set(),
 });
+
+/** Rows that go with the one that they refer to, if its foreign key lets it go. */
+function childrenOf(
+  { defs, store, keyOf }: SessionParts,
+  lock: Locks,
+  table: string,
+  { cells }: StoredRow,
+): [TableDef, StoredRow][] {
+  const key = keyOf(table, cells);
+  const children: [TableDef, StoredRow][] = [];
+  for (const def of defs.values()) {
+    if (def.references?.table !== table) continue;
+    for (const row of store.rows.get(def.name)?.values() ?? []) {
+      if (parentKey(def, row) !== key) continue;
+      lock.check(`${def.name} ${keyOf(def.name, row.cells)}`);
+      if (def.references.onDelete === 'restrict') throw new Refusal('23503', 'foreign key');
+      children.push([def, row]);
+    }
+  }
+  return children;
+}
+
+function parentKey({ references }: TableDef, { cells }: StoredRow): string | null {
+  const value = references === null ? null : (cells[references.column] ?? null);
+  return value === null ? null : rowKey([value]);
+}
+
+function checkParent(parts: SessionParts, { table, before, after }: RowChange): void {
+  const def = defOf(parts, table);
+  const key = after === null ? null : parentKey(def, after);
+  if (key === null || (before !== null && parentKey(def, before) === key)) return;
+  const parents = parts.store.rows.get(def.references?.table ?? '');
+  if (parents?.has(key) !== true) throw new Refusal('23503', 'foreign key');
+}
 
 function removalOf(parts: SessionParts, table: string, { cells, authors }: StoredRow): Removal {
   const seen = Object.values(authors).filter((write) => write !== null);
@@ -330,11 +376,16 @@ function locksOf(parts: SessionParts, self: Work) {
     store.locks.set(lock, self);
     self.held.add(lock);
   };
+  const parentOf = (def: TableDef, row: StoredRow): string[] => {
+    const key = parentKey(def, row);
+    return key === null ? [] : [`${def.references?.table} ${key}`];
+  };
   const names = (table: string, row: StoredRow | null): string[] =>
     row === null
       ? []
       : [
           `${table} ${keyOf(table, row.cells)}`,
+          ...parentOf(defOf(parts, table), row),
           ...defOf(parts, table)
             .unique.map((columns) => [columns, columns.map((column) => row.cells[column])] as const)
             .filter(([, cells]) => cells.every((cell) => cell !== null))
@@ -343,7 +394,9 @@ function locksOf(parts: SessionParts, self: Work) {
   return {
     check,
     hold,
-    take({ table, before, after }: RowChange): void {
+    take(change: RowChange): void {
+      const { table, before, after } = change;
+      checkParent(parts, change);
       const locks = [...names(table, before), ...names(table, after)];
       for (const lock of locks) check(lock);
       for (const lock of locks) hold(lock);

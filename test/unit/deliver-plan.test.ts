@@ -71,6 +71,21 @@ describe('need', () => {
     });
   });
 
+  test('no insert while what tells the row is held', () => {
+    const named = entityOf({
+      fields: { no: 'string', email: 'string', name: 'string' },
+      match: [['no'], ['email']],
+      systems: { crm: {}, erp: {} },
+    });
+    const record = withoutErp(recordOf(named, { no: 'C-1', email: 'a@x', name: 'Ada' }));
+    const fieldsOf = (held: RecordState['held'], of = named) =>
+      needOf(of, erp(of), { ...record, held })?.fields;
+    expect(fieldsOf({ no: 1 })).toEqual([1, 2]);
+    expect(fieldsOf({ no: 1, email: 2 })).toBeUndefined();
+    const fields = named.fields.map((field, f) => ({ ...field, required: f === 2 }));
+    expect(fieldsOf({ name: 1 }, { ...named, fields })).toBeUndefined();
+  });
+
   test('none of a unit that is held, nothing at all of a record that is', () => {
     const behind = withValues(base, customer, { city: 'Bonn', name: 'Bea' });
     expect(need({ ...behind, held: { address: 1 } })?.fields).toEqual([3]);
