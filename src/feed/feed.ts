@@ -15,6 +15,7 @@ export type { FeedParts } from './parts.ts';
 
 /** Batches of the source that are read ahead and go into one write, at most. */
 const AHEAD = 2;
+
 /**
  * source log → copies → one target transaction with the place in the log → settle. No record, no
  * outbox, no echo: only one system writes, so there is nothing to detect, and the source's log
@@ -91,15 +92,21 @@ async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Pr
   const run = openRun({ parts, source, writer, snapshot, place });
   let writing: Promise<void> = Promise.resolve();
   snapshot.pump();
-  for await (const batches of ahead(untilStopped(source.tail(place.now.position), stop), AHEAD)) {
-    await untilResumed(parts, moving, stop);
-    const translated = translate(feed, batches, { ...parts, after: snapshot.after });
-    await writing;
-    moving();
-    writing = carryOut(run, batches, translated);
-    // It is waited for above, behind the next translation.
-    writing.catch(() => undefined);
-    if (!stop.aborted) snapshot.pump();
+  try {
+    const log = untilStopped(source.tail(place.now.position), stop);
+    for await (const batches of ahead(log, AHEAD)) {
+      await untilResumed(parts, moving, stop);
+      const translated = translate(feed, batches, { ...parts, after: snapshot.after });
+      await writing;
+      moving();
+      writing = carryOut(run, batches, translated);
+      // It is waited for above, behind the next translation.
+      writing.catch(() => undefined);
+      if (!stop.aborted) snapshot.pump();
+    }
+  } finally {
+    // What is under way must not lose its connection in the middle of it.
+    await writing.catch(() => undefined);
   }
   await writing;
 }

@@ -46,6 +46,8 @@ interface Pending {
   readonly rows: FedRows[];
   readonly growth: Map<string, number>;
   readonly renewed: Map<string, (before: Progress) => Progress>;
+  /** Rows that are in order again: nobody needs to look at them, once that is committed. */
+  readonly done: { readonly entity: string; readonly key: string }[];
   /** Of those who want to know how far the feed is. */
   readonly looks: Transaction[];
 }
@@ -56,6 +58,7 @@ const nothingPending = (): Pending => ({
   rows: [],
   growth: new Map(),
   renewed: new Map(),
+  done: [],
   looks: [],
 });
 
@@ -79,7 +82,7 @@ export async function carryOut(
     ...refused.map(({ work, detail }) => asideRow(parts.feed, work, detail)),
   ];
   if (aside.length > 0) await parts.aside.put(aside);
-  if (!parts.aside.isEmpty) await clearDone(parts, load.works(), aside);
+  if (!parts.aside.isEmpty) pending.done.push(...inOrder(parts.feed, load.works(), aside));
   pending.chunks.push(...translated.chunks);
   const told = batches.flatMap(({ transactions }) => transactions);
   pending.looks.push(...told.filter(({ mark }) => mark?.lane === 'look'));
@@ -101,7 +104,7 @@ export async function carryOut(
 
 async function keep(run: Run, position: Position, wrote: boolean, started: number): Promise<void> {
   const { parts, source, writer, snapshot, place, pending } = run;
-  takeAsks(parts, pending);
+  const answered = takeAsks(parts, pending);
   const { chunks, rows } = pending;
   const progress: Record<string, string> = { ...snapshot.progressWith(chunks, pending.unread) };
   for (const [table, more] of pending.growth) {
@@ -124,6 +127,8 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   }
   await writer.commit({ position, progress: text });
   place.now = { position, progress: text };
+  answered();
+  if (pending.done.length > 0) await parts.aside.clear(pending.done);
   noteSizes(parts, progress);
   run.keptAt = performance.now();
   run.pending = nothingPending();
@@ -136,15 +141,23 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   parts.report.loaded(parts.feed.name);
 }
 
-function takeAsks({ asks, feed: { tables } }: FeedParts, { unread, renewed }: Pending): void {
+/** Call what is returned when it is committed: until then a person's wish is not forgotten. */
+function takeAsks({ asks, feed: { tables } }: FeedParts, { unread, renewed }: Pending) {
+  const again = new Map(asks.again);
+  const anew = new Set(asks.tables);
   for (const table of tables) {
     for (const key of asks.again.get(table.name) ?? []) unread.push({ table, key });
     if (asks.tables.has(table.name)) {
       renewed.set(table.name, (before) => resyncOf(before, { mends: false }));
     }
   }
-  asks.again.clear();
-  asks.tables.clear();
+  return (): void => {
+    for (const [table, keys] of again) {
+      // Asked for meanwhile, too: it stays.
+      if (asks.again.get(table) === keys) asks.again.delete(table);
+    }
+    for (const table of anew) asks.tables.delete(table);
+  };
 }
 
 const tableOf = ({ routes }: Feed, { route }: Work): TableSpec =>
@@ -162,15 +175,13 @@ function asideRow(feed: Feed, work: Work, detail: string): AsideRow {
   return { entity, reason: 'refused', key: rowKey(key), detail: told };
 }
 
-/** Rows that are in order again need nobody any longer. */
-async function clearDone(
-  { aside, feed }: Memory,
+function inOrder(
+  feed: Feed,
   works: Iterable<Work>,
   put: readonly AsideRow[],
-): Promise<void> {
+): { readonly entity: string; readonly key: string }[] {
   const wrong = new Set(put.map(({ entity, key }) => JSON.stringify([entity, key])));
-  const done = [...works]
+  return [...works]
     .map((work) => ({ entity: work.route.entity.name, key: rowKey(nameOf(feed, work).key) }))
     .filter(({ entity, key }) => !wrong.has(JSON.stringify([entity, key])));
-  await aside.clear(done);
 }
