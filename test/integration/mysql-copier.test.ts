@@ -351,6 +351,18 @@ describe('many rows at once', () => {
     expect(await content('many')).toEqual(await content('few', sound));
   });
 
+  test('are undone as a whole where one is refused, with what triggers did', async () => {
+    await user.query(`DROP TABLE IF EXISTS audit; CREATE TABLE audit (code VARCHAR(10));
+      CREATE TRIGGER note_audit AFTER INSERT ON note FOR EACH ROW
+        INSERT INTO audit VALUES (NEW.code)`);
+    const short = rows.map(([id]) => [id!, id === '120' ? 'x'.repeat(201) : 'new']);
+    const [troubles] = await copy(put('note', 'code', 'code body', short));
+    expect(told(troubles!)).toEqual(['120 22001']);
+    expect(await all('SELECT COUNT(*), COUNT(DISTINCT code) FROM audit')).toEqual([
+      [`${ROWS - 1}`, `${ROWS - 1}`],
+    ]);
+  });
+
   test('wait for a lock, and are unreachable when their connection ends', async () => {
     await user.query(`INSERT INTO note VALUES ('149', 'held'); BEGIN;
       UPDATE note SET body = 'kept' WHERE code = '149'`);
