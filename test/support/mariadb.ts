@@ -95,7 +95,12 @@ CREATE DATABASE app;
   const data = `--datadir=${join(folder, 'data')}`;
   const options = ['--skip-name-resolve', '--skip-test-db', `--extra-file=${accounts}`];
   const base = `--basedir=${basedir}`;
-  await runTool([installer(basedir), '--no-defaults', base, data, ...options, ...STORAGE], folder);
+  // A server that starts removes what temporary tables have left, another one's as well.
+  const temporary = `--tmpdir=${folder}`;
+  await runTool(
+    [installer(basedir), '--no-defaults', base, data, temporary, ...options, ...STORAGE],
+    folder,
+  );
 }
 
 function engine(base: string, options: MariadbOptions, serverId: number): Engine {
