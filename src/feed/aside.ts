@@ -20,8 +20,13 @@ export interface Aside {
   clear(rows: readonly { readonly entity: string; readonly key: string }[]): Promise<void>;
   /** No row is set aside: there is nothing to clear. */
   readonly isEmpty: boolean;
-  /** The hold of an entity, as it is or made now. */
-  hold(entity: string, reason: 'flood' | 'truncate', detail: string): Promise<number>;
+  /** The hold of an entity, as it is or made now; `waiting` is called before anybody sees it. */
+  hold(
+    entity: string,
+    reason: 'flood' | 'truncate',
+    detail: string,
+    waiting: (id: number) => void,
+  ): Promise<number>;
   isHeld(id: number): Promise<boolean>;
   release(id: number): Promise<void>;
 }
@@ -87,11 +92,16 @@ export async function openAside(
       });
       for (const name of names) rows.delete(name);
     },
-    async hold(entity, reason, detail) {
+    async hold(entity, reason, detail, waiting) {
       const known = holds.get(nameOf(entity, reason));
-      if (known !== undefined && (await desk.parkedOne(known)) !== null) return known;
+      if (known !== undefined && (await desk.parkedOne(known)) !== null) {
+        waiting(known);
+        return known;
+      }
       const { parked } = await decisions.decide([], undefined, (w) => {
         const id = w.numbers.case++;
+        // Before anybody can see it, and answer.
+        waiting(id);
         const item: ParkedHold = {
           ...{ id, kind: 'hold', system: to, entity, since: now(), reason, detail, records: [] },
         };

@@ -54,9 +54,10 @@ async function verdictOf(
   moving: () => void,
   stop: AbortSignal,
 ): Promise<boolean | null> {
-  const id = await aside.hold(held.entity.name, held.reason, held.message);
+  const { entity, reason, message } = held;
+  const waiting = (one: number): void => void asks.held.add(one);
+  const id = await aside.hold(entity.name, reason, message, waiting);
   report.target(name, { kind: 'waiting' });
-  asks.held.add(id);
   try {
     while (!stop.aborted) {
       moving();
