@@ -3,7 +3,7 @@ import type { PostgresColumn, PostgresTable } from './describe.ts';
 import { isRowRefusal, refusalReason, sqlState } from './errors.ts';
 import { bisect, type RowWork, type Savepoint } from './savepoint.ts';
 import { quote, quotedTable } from './session.ts';
-import { copyText, textArrays } from './spelling.ts';
+import { copyText, numbered, textArrays, unnested } from './spelling.ts';
 import { columnOf, type Target } from './target.ts';
 
 /** A write with what its table says of the columns, in the order of the write's own lists. */
@@ -74,21 +74,22 @@ function statementOf({ write, key, columns }: TypedCopy): string {
   const table = quotedTable(write.table);
   const found = key.map((column, i) => `t.${quote(column.name)} = ${cast(column, `k${i}`)}`);
   const values = columns.map((column, i) => cast(column, `v${i}`));
+  const keys = write.op === 'put' ? [] : key.map((_, i) => `k${i}`);
+  const names = [...keys, ...columns.map((_, i) => `v${i}`)];
   switch (write.op) {
     case 'put':
       return `insert into ${table} as t (${namesOf(columns)})
-        select ${values.join(', ')} from ${unnested([], columns)}
+        select ${values.join(', ')} from ${unnested(names)}
         on conflict (${namesOf(key)}) ${overwrite(write, columns)}`;
     case 'patch': {
       const sets = columns.map(({ name }, i) => `${quote(name)} = ${values[i]}`).join(', ');
-      return `with numbered as (select *, row_number() over () as n from ${unnested(key, columns)}),
-        patched as (update ${table} as t set ${sets} from numbered as w
+      return `with patched as (update ${table} as t set ${sets} from ${numbered(names)}
           where ${found.join(' and ')} returning w.n)
         select n from generate_subscripts($1::text[], 1) as n
         where n not in (select n from patched)`;
     }
     case 'remove':
-      return `delete from ${table} as t using ${unnested(key, [])} where ${found.join(' and ')}`;
+      return `delete from ${table} as t using ${unnested(names)} where ${found.join(' and ')}`;
   }
 }
 
@@ -96,16 +97,6 @@ const namesOf = (columns: readonly PostgresColumn[]): string =>
   columns.map(({ name }) => quote(name)).join(', ');
 
 const cast = ({ castType }: PostgresColumn, name: string): string => `w.${name}::${castType}`;
-
-/**
- * The arrays of {@link textArrays}, side by side. In the select list they are walked in step; as
- * functions in FROM each would first be stored.
- */
-function unnested(key: readonly PostgresColumn[], columns: readonly PostgresColumn[]): string {
-  const names = [...key.map((_, i) => `k${i}`), ...columns.map((_, i) => `v${i}`)];
-  const list = names.map((name, i) => `unnest($${i + 1}::text[]) as ${name}`);
-  return `(select ${list.join(', ')}) as w`;
-}
 
 /** Kinds, and text types, of which only the same values are equal. */
 const EXACT_KINDS: ReadonlySet<string> = new Set([

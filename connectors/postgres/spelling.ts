@@ -47,23 +47,27 @@ const MOST_BYTES = 3;
 /** Bytes that a cell is expected to take. */
 const CELL = 32;
 
-/**
- * Column by column, parameters of type `text[]` in the binary format, which needs no quoting
- * (array_recv in PostgreSQL's src/backend/utils/adt/arrayfuncs.c).
- */
-export function textArrays(columns: readonly PostgresColumn[], rows: Rows): Buffer[] {
-  return columns.map((column, i) => textArray(column, i, rows));
-}
+/** Column by column. */
+export const textArrays = (columns: readonly PostgresColumn[], rows: Rows): Buffer[] =>
+  columns.map((column, i) => textArray(column, rows.length, (row) => rows[row]![i] ?? null));
 
-function textArray({ kind, codec }: PostgresColumn, place: number, rows: Rows): Buffer {
+/**
+ * A parameter of type `text[]` in the binary format, which needs no quoting (array_recv in
+ * PostgreSQL's src/backend/utils/adt/arrayfuncs.c), with `count` elements.
+ */
+export function textArray(
+  { kind, codec }: PostgresColumn,
+  count: number,
+  valueAt: (row: number) => Value,
+): Buffer {
   const encoder = encoderOf(kind);
   const encoding = codec.ascii ? 'latin1' : 'utf8';
-  let array = Buffer.allocUnsafe(ARRAY_HEADER + CELL * rows.length);
-  const header = [1, 1, TEXT_OID, rows.length, 1];
+  let array = Buffer.allocUnsafe(ARRAY_HEADER + CELL * count);
+  const header = [1, 1, TEXT_OID, count, 1];
   for (const [i, word] of header.entries()) array.writeInt32BE(word, 4 * i);
   let at = ARRAY_HEADER;
-  for (const row of rows) {
-    const value = row[place] ?? null;
+  for (let row = 0; row < count; row++) {
+    const value = valueAt(row);
     const text = value === null || encoder === null ? value : encoder(value);
     const room = at + 4 + MOST_BYTES * (text?.length ?? 0);
     if (room > array.length) {
@@ -81,3 +85,16 @@ function textArray({ kind, codec }: PostgresColumn, place: number, rows: Rows): 
   }
   return array.subarray(0, at);
 }
+
+/**
+ * Such arrays side by side, under the names given. In the select list they are walked in step; as
+ * functions in FROM each would first be stored.
+ */
+export function unnested(names: readonly string[]): string {
+  const list = names.map((name, i) => `unnest($${i + 1}::text[]) as ${name}`);
+  return `(select ${list.join(', ')}) as w`;
+}
+
+/** The same with `n`, the row's number from 1. */
+export const numbered = (names: readonly string[]): string =>
+  `(select *, row_number() over () as n from ${unnested(names)}) as w`;

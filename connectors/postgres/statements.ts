@@ -1,8 +1,7 @@
 import type { TableWrite } from '../../src/contract/applier.ts';
-import type { Value } from '../../src/model/value.ts';
 import type { PostgresColumn } from './describe.ts';
 import { quote, quotedTable } from './session.ts';
-import { encode } from './types.ts';
+import { numbered, textArray } from './spelling.ts';
 
 /** A write with what its table says of the columns, in the order of the write's own lists. */
 export interface TypedWrite {
@@ -17,7 +16,7 @@ export interface TypedWrite {
 
 /**
  * The statements for many rows at once. The rows come as `w`: one text array for each column,
- * cast in the statement, and `n`, the row's number from 1.
+ * cast in the statement, and `n`, the row's number from 1; see `numbered`.
  */
 export interface Statements {
   /** Writes the rows that are as expected; returns `n` of those, or for inserts the new keys. */
@@ -36,7 +35,7 @@ export function compileStatements(
 ): Statements {
   const { write, key, columns, compare } = typed;
   const table = quotedTable(write.table);
-  const rows = `unnest(${parameterNames(typed)}) with ordinality as w(${names(typed)}, n)`;
+  const rows = numbered(arrays(typed));
   const expected = [
     ...key.map((column, i) => sameKey(column, `w.k${i}`)),
     ...compare.map((column, i) => same(column, `w.e${i}`)),
@@ -86,19 +85,14 @@ export function compileStatements(
   }
 }
 
-/** One array for each column that {@link parameterNames} declares. */
+/** One array for each of {@link arrays}. */
 export function parametersOf(
-  typed: TypedWrite,
+  { key, keyed, columns, compare }: TypedWrite,
   rows: readonly TableWrite['rows'][number][],
-): Value[][] {
-  const spell = (column: PostgresColumn, value: Value | undefined): Value =>
-    encode(column.kind, value ?? null);
-  const { key, keyed, columns, compare } = typed;
-  return [
-    ...(keyed ? key.map((column, i) => rows.map((row) => spell(column, row.key?.[i]))) : []),
-    ...compare.map((column, i) => rows.map((row) => spell(column, row.expect[i]))),
-    ...columns.map((column, i) => rows.map((row) => spell(column, row.values[i]))),
-  ];
+): Buffer[] {
+  const of = (some: readonly PostgresColumn[], list: 'key' | 'expect' | 'values'): Buffer[] =>
+    some.map((column, i) => textArray(column, rows.length, (row) => rows[row]![list]?.[i] ?? null));
+  return [...(keyed ? of(key, 'key') : []), ...of(compare, 'expect'), ...of(columns, 'values')];
 }
 
 function arrays({ key, keyed, columns, compare }: TypedWrite): string[] {
@@ -107,16 +101,6 @@ function arrays({ key, keyed, columns, compare }: TypedWrite): string[] {
     ...compare.map((_, i) => `e${i}`),
     ...columns.map((_, i) => `v${i}`),
   ];
-}
-
-function names(typed: TypedWrite): string {
-  return arrays(typed).join(', ');
-}
-
-function parameterNames(typed: TypedWrite): string {
-  return arrays(typed)
-    .map((_, i) => `$${i + 1}::text[]`)
-    .join(', ');
 }
 
 /** For an insert: a row with the same key, or one that equals the new one in a guard's columns. */
