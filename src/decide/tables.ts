@@ -108,7 +108,7 @@ export async function openTables(
   const fitting = tables.filter(({ name }) => !misfits.has(name));
   const released = fitting.flatMap((table) => holdsOf(decisions, system, table, routes));
   const renewed = (state: SourceState): SourceState['snapshots'] => {
-    const snapshots: Record<string, string> = { ...state.snapshots };
+    const snapshots = forgotten(state.snapshots, tables);
     for (const table of fitting) {
       const text = snapshots[table.name];
       const held = holdsOf(decisions, system, table, routes).length > 0;
@@ -144,6 +144,20 @@ function renew(progress: Progress, held: boolean, table: TableSpec, routes: Rout
   if (held || isNew) return resyncOf(progress, { contents, mends: true });
   // What is mapped no longer goes out of date: mapped again, it is read again.
   return read?.length === contents.length ? null : { ...progress, contents };
+}
+
+/** What no mapping names any more goes out of date as a whole; see {@link renew}. */
+function forgotten(
+  snapshots: SourceState['snapshots'],
+  tables: readonly TableSpec[],
+): Record<string, string> {
+  const left = Object.entries(snapshots).map(([name, text]) => {
+    if (tables.some((table) => table.name === name)) return [name, text];
+    const progress = parseProgress(text);
+    const isKnown = progress.contents?.length === 0;
+    return [name, isKnown ? text : JSON.stringify({ ...progress, contents: [] })];
+  });
+  return Object.fromEntries(left);
 }
 
 const sameTexts = (a: SourceState['snapshots'], b: SourceState['snapshots']): boolean =>

@@ -92,14 +92,17 @@ async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Pr
   report.target(feed.name, { kind: 'idle' });
   const run = openRun({ parts, source, writer, snapshot, place });
   let writing: Promise<void> = Promise.resolve();
+  // A transaction that is under way in the target is finished first.
+  let complete = true;
   snapshot.pump();
   try {
     const log = untilStopped(source.tail(place.now.position), stop);
     for await (const batches of ahead(log, AHEAD)) {
-      await untilResumed(parts, moving, stop);
+      if (complete) await untilResumed(parts, moving, stop);
       const translated = translate(feed, batches, { ...parts, after: snapshot.after });
       await writing;
       moving();
+      ({ complete } = translated);
       writing = carryOut(run, batches, translated);
       // It is waited for above, behind the next translation.
       writing.catch(() => undefined);

@@ -272,3 +272,55 @@ test('the log of its source is lost', async () => {
     ['C10', 'New'],
   ]);
 });
+
+test('an entity that was settled, is fed, and is settled again', async () => {
+  const { crm, erp } = servers;
+  await createTables('steady', 1);
+  await createTables('turned', 9);
+  const settled = (table: string): string =>
+    `${mapping(table, { feed: false })}first_contact: {prefer: crm}\n`;
+  await using it = await openInstallation(servers);
+  await it.map('steady', settled('steady'));
+  await it.map('turned', settled('turned'));
+  await it.setup();
+  await it.start();
+  const named = async (sql: typeof crm, no: string) =>
+    (await sql(`select name from turned where no = '${no}'`))[0]?.[0];
+  await until(async () => (await named(erp, 'C9')) === 'Name 9', 'the first load');
+  const reloaded = async () => (await it.operator.status()).reload?.refused?.code;
+
+  await it.map('turned', mapping('turned'));
+  it.hangup();
+  await until(async () => (await reloaded()) === 'config.unready', 'the refusal');
+  await it.setup();
+  it.hangup();
+  await loaded(it, 'crm>erp');
+  await crm(`update turned set name = 'During' where no = 'C1'`);
+  await crm(`delete from turned where no = 'C2'`);
+  await crm(`insert into turned (no, name) values ('C10', 'New')`);
+  await erp(`update turned set name = 'Ours' where no = 'C3'`);
+  await until(async () => (await named(erp, 'C10')) === 'New', 'the feed');
+  expect(found((await verify(it)).verdict)).toEqual(['differs erp C3 name']);
+
+  await it.map('turned', settled('turned'));
+  it.hangup();
+  // Both are read again: what users of the ERP wrote meanwhile counts now.
+  await until(async () => (await named(crm, 'C3')) === 'Ours', 'the settling');
+  await until(async () => (await verify(it)).code === 0, 'agreement');
+  expect(await named(crm, 'C2')).toBeUndefined();
+  expect(await named(erp, 'C1')).toBe('During');
+  await erp(`update turned set name = 'Both ways' where no = 'C10'`);
+  await until(async () => (await named(crm, 'C10')) === 'Both ways');
+});
+
+test('in the background', async () => {
+  const { erp } = servers;
+  await using it = await install('watched', 30);
+  await it.stop();
+  await it.configure(`${await it.configuration()}verify: {every: 1s, rows_per_second: 2000}\n`);
+  await it.start();
+  const differences = () => it.metric('carrick_verify_differences{entity="watched"}');
+  await until(async () => (await differences()) === 0, 'a pass that finds nothing');
+  await erp(`update watched set name = 'Ada' where no = 'C17'`);
+  await until(async () => (await differences()) === 1, 'the difference');
+});
