@@ -156,7 +156,7 @@ function act(session: Session, step: Step): void {
 export function simulatedStage(seed: number): Stage & Scene {
   const connection = connect(seed);
   const { system } = connection;
-  const applier = openApplier(connection, () => undefined);
+  const applier = openApplier(connection, () => () => undefined);
   const outcomes: Outcome['kind'][][] = [];
   const sessions = new Map<number, Session>();
   return {

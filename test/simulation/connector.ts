@@ -196,8 +196,16 @@ function refuseMisfit(system: SimulatedSystem, table: string, side: 'source' | '
   if (misfit !== '') throw halt(`${side}.refused`, misfit, 'mend the table');
 }
 
-/** Told of each write that is done and what was there: so the oracle sees what it runs over. */
-export type Watch = (system: SimulatedSystem, write: TableWrite, key: string, now: Cells) => void;
+/**
+ * Told of each write that is done and what was there, so that the oracle sees what it runs over;
+ * what it returns is called when the transaction is committed.
+ */
+export type Watch = (
+  system: SimulatedSystem,
+  write: TableWrite,
+  key: string,
+  now: Cells,
+) => () => void;
 
 export function openApplier(connection: Connection, watch: Watch): Applier {
   const { system, scheduler, line, instance } = connection;
@@ -243,6 +251,12 @@ function openTransaction(
     if (!session.open) throw unreachable('target');
     return effect();
   };
+  const done: (() => void)[] = [];
+  const noted: Watch = (...what) => {
+    const told = watch(...what);
+    done.push(told);
+    return told;
+  };
   return {
     async write(write) {
       const outcomes: Outcome[] = [];
@@ -251,7 +265,7 @@ function openTransaction(
         attempt(() => {
           refuseMisfit(system, write.table, 'target');
           for (const row of write.rows.slice(outcomes.length)) {
-            outcomes.push(writeRow(system, session, write, row, watch));
+            outcomes.push(writeRow(system, session, write, row, noted));
           }
           return outcomes;
         }),
@@ -267,7 +281,13 @@ function openTransaction(
           ),
         ),
       ),
-    commit: () => call('commit', () => attempt(() => session.commit())),
+    commit: () =>
+      call('commit', () =>
+        attempt(() => {
+          session.commit();
+          for (const told of done) told();
+        }),
+      ),
     async [Symbol.asyncDispose]() {
       session.rollback();
     },

@@ -223,21 +223,28 @@ function checkRecord(state: State, record: RecordState, fail: Fail): void {
   }
 }
 
-/** A user brought a row back that was hidden: it says what it says, as the ERP spells that. */
-const isBack = (
+/**
+ * A row that nobody knew any longer says what it says, as the ERP spells that: a user brought it
+ * back that was hidden, or it was a parked copy of ours and the one in its place was deleted.
+ */
+function isBack(
   outcome: Outcome,
   { name }: Entity,
   record: RecordState,
   field: string,
   value: Value,
-): boolean =>
-  outcome.diary.hidden.has(whoOf(record)) &&
-  outcome.history.writes.some(
+): boolean {
+  const who = whoOf(record);
+  const { hidden, renumbered, deletes } = outcome.diary;
+  const left = renumbered.has(who) && deletes.some((one) => one.who === who);
+  if (!left && !hidden.has(who)) return false;
+  return outcome.history.writes.some(
     (write) =>
       write.field === `${name}.${field}` &&
-      write.who === whoOf(record) &&
+      write.who === who &&
       isRewritten(outcome, 'erp', field, value, write.value),
   );
+}
 
 /** Whether a trigger made `has` out of `wants`. */
 function isRewritten(

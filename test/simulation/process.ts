@@ -175,8 +175,8 @@ function watchWrite(
   { table, columns, op }: { table: string; columns: readonly string[]; op: string },
   key: string,
   now: Cells,
-): void {
-  checkFlood(world, system, table, op);
+): () => void {
+  const unread: string[] = [];
   const known = world.ledger.head().positions[system.name];
   const read = parsePosition(known?.position ?? START);
   const planned = parsePosition(world.plannedAt.get(system.name) ?? START);
@@ -189,9 +189,14 @@ function watchWrite(
     const shown = shownBetween(system, table, key, planned, read);
     if (shown.some((cells) => cells !== null && (cells[column] ?? null) === (now[column] ?? null)))
       continue;
-    const place = `${system.name} ${table} ${key} ${column}`;
-    world.violations.push(new Violation('blind', `${place} was overwritten unread`));
+    unread.push(`${system.name} ${table} ${key} ${column}`);
   }
+  return () => {
+    checkFlood(world, system, table, op);
+    for (const place of unread) {
+      world.violations.push(new Violation('blind', `${place} was overwritten unread`));
+    }
+  };
 }
 
 const FLOOD_MS = 600_000;

@@ -19,6 +19,8 @@ export interface Diary {
     readonly table: string;
     readonly commit: number;
   }[];
+  /** Rows that got another key, and in which commit of which log. */
+  readonly moves: Omit<Diary['steps'][number], 'delta'>[];
   /** Members added by thing. */
   readonly members: Map<string, Set<string>>;
   /** Things that were created twice, deleted, or left: sums over them are not plain. */
@@ -37,6 +39,7 @@ export const openDiary = (): Diary => ({
   transactions: 0,
   deltas: new Map(),
   steps: [],
+  moves: [],
   members: new Map(),
   disturbed: new Set(),
   created: new Map(),
@@ -109,8 +112,12 @@ function perform(
     }
     case 'rekey':
       diary.counter += 1;
-      if (generated && !isParent(who))
-        session.update(table, at, { [key[0] ?? '']: `${9000 + diary.counter}` });
+      if (!generated || isParent(who)) return;
+      session.update(table, at, { [key[0] ?? '']: `${9000 + diary.counter}` });
+      notes.push(() => {
+        const commit = system.log.length - 1;
+        diary.moves.push({ who, system: system.name, table, commit });
+      });
       return;
     case 'renumber':
       if (isParent(who)) return;
