@@ -12,6 +12,8 @@ import type { Side } from './side.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 /** Compiled, as the image has it: else every start would strip the types of all files first. */
 const PROGRAM = join(ROOT, 'dist/src/main.js');
+/** As its first line has it, and the image. */
+const NURSERY = '--max-semi-space-size=8';
 const START_TIMEOUT_MS = 20_000;
 
 export interface Daemon extends AsyncDisposable {
@@ -90,7 +92,7 @@ function daemonOf(config: string, url: string, log: string): Daemon {
   return {
     start() {
       const output = openSync(log, 'a');
-      child = spawn(process.execPath, [PROGRAM, 'run', '--config', config], {
+      child = spawn(process.execPath, [NURSERY, PROGRAM, 'run', '--config', config], {
         stdio: ['ignore', output, output],
       });
       closeSync(output);

@@ -6,7 +6,8 @@ import { corrupt } from './faults.ts';
 /** `Crck`, in the file's header: tells a ledger from any other SQLite database. */
 const APPLICATION_ID = 0x4372636b;
 const PAGE_BYTES = 4096;
-const CACHE_KIB = 32_768;
+/** Small: what is not in it is in the operating system's. */
+const CACHE_KIB = 8_192;
 /** A checkpoint writes every changed page once, so few and large ones write less. */
 const CHECKPOINT_PAGES = 8_192;
 const WAL_LIMIT_BYTES = 128 * 1024 * 1024;
