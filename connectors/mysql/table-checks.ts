@@ -74,11 +74,20 @@ export async function checkCopies(
               `CREATE UNIQUE INDEX carrick_key ON ${need.name} (${key}), or map another key.`,
             ),
           ]),
+      ...unorderedCopies(need, table),
       ...unfitKeys(need, table),
       ...engineFault(table),
     ];
   });
 }
+
+/** Writing by key takes no order; going through what is there does. */
+const unorderedCopies = (need: Wanted, table: MysqlTable): Finding[] => {
+  const faults = isIndexed(table, need.key) ? orderFaults(need, table) : [];
+  return faults.map((fault) =>
+    note('key', `${fault}: \`carrick verify\` and a TRUNCATE cannot go through it`, ORDER_FIX),
+  );
+};
 
 const missing = (name: string): Finding =>
   problem(

@@ -57,7 +57,20 @@ export async function checkCopyTable(pool: Pool, table: CopyTable): Promise<Find
   const row = await tableRow(pool, table.name, copyRights(table), '');
   const columns = checkColumns(table, described);
   const key = columns.length === 0 ? await checkCopyKey(pool, table) : [];
-  return [...columns, ...key, ...lackingRights(table.name, row)];
+  const order = columns.length + key.length > 0 ? [] : await unordered(pool, table, described);
+  return [...columns, ...key, ...order, ...lackingRights(table.name, row)];
+}
+
+/** Writing by key takes no order; going through what is there does. */
+async function unordered(
+  pool: Pool,
+  table: CopyTable,
+  { columns }: PostgresTable,
+): Promise<Finding[]> {
+  const fault = await orderFault(pool, table, columns);
+  if (fault === null) return [];
+  const message = `${fault}: \`carrick verify\` and a TRUNCATE cannot go through it`;
+  return [{ outcome: 'note', check: 'postgres.key', message, fix: ORDER_FIX }];
 }
 
 /** Of the indexes by which `on conflict` could tell rows apart: whether they do at once. */

@@ -189,6 +189,11 @@ describe('what feeds write', () => {
     expect(await setup(session, { tables: [], copies })).toEqual([
       'created table carrick.carrick_feed',
     ]);
+    await admin.query('CREATE TABLE bare (id INT PRIMARY KEY, code INT UNIQUE)');
+    const bare = { name: 'bare', key: ['code'], columns: ['code'], removes: true };
+    expect(await preflight(options, { tables: [], copies: [bare] })).toMatchObject([
+      { outcome: 'note', check: 'mysql.key', message: expect.stringContaining('may be NULL') },
+    ]);
   });
 
   test('is granted by the script, and no more than that', async (context) => {
