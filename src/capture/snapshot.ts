@@ -25,7 +25,7 @@ export interface SnapshotChunk {
   /** What the table's progress becomes with these rows in the ledger. */
   readonly onto: (now: Progress) => Progress;
   readonly done: boolean;
-  /** Of the table's first load. */
+  /** Of the table's first load, in its order: none of the rows was asked for by name. */
   readonly first: boolean;
   readonly rowsSoFar: number;
   /** About how many rows the table has; null: the server cannot say. */
@@ -211,7 +211,7 @@ function finish(
   const rows = step.kind === 'order' && wanted !== null ? all.filter(wanted) : all;
   const { absent } = before;
   const done = isLoaded(made);
-  const first = isFirstLoad(before);
+  const first = isFirstLoad(before) && step.kind === 'order';
   return { table, rows, missing, absent, onto, done, first, rowsSoFar: made.rows, estimate };
 }
 
@@ -234,8 +234,10 @@ function noteAgain(progress: Record<string, string>, rows: readonly RowName[]): 
   for (const [{ name }, told] of Map.groupBy(rows, ({ table }) => table)) {
     const before = parseProgress(progress[name]);
     const known = new Set(before.again.map(rowKey));
-    const fresh = told.map(({ key }) => key).filter((key) => !known.has(rowKey(key)));
-    if (fresh.length === 0) continue;
-    progress[name] = JSON.stringify({ ...before, again: [...before.again, ...fresh] });
+    // What is there stays as it is: a chunk that is being read stands for its first keys.
+    const fresh = new Map(told.map(({ key }) => [rowKey(key), key]));
+    for (const key of known) fresh.delete(key);
+    if (fresh.size === 0) continue;
+    progress[name] = JSON.stringify({ ...before, again: [...before.again, ...fresh.values()] });
   }
 }

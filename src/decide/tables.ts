@@ -327,7 +327,11 @@ export async function blameTables(
 const SECOND_LOOK_MS = 60_000;
 
 /** A table that was refused may have been mended by the time it is looked at: once more, then. */
-function secondLook({ refusedAt }: Decisions, system: string, error: CarrickError): CarrickError {
+export function secondLook(
+  { refusedAt }: Decisions,
+  system: string,
+  error: CarrickError,
+): CarrickError {
   if (!error.code.endsWith('.refused')) return error;
   const before = refusedAt.get(system);
   refusedAt.set(system, Date.now());

@@ -7,7 +7,7 @@ import type { Feed } from './plan.ts';
 export interface AsideRow {
   readonly entity: string;
   readonly reason: 'invalid' | 'refused';
-  /** Of the source. */
+  /** Of the source; parked under the target's name, because another target may take the row. */
   readonly key: string;
   readonly detail: string;
 }
@@ -17,9 +17,12 @@ export interface Aside {
   /** On disk when it resolves: the target's place may then move behind them (invariant 2). */
   put(rows: readonly AsideRow[]): Promise<void>;
   /** Rows that are in order again. */
-  clear(rows: readonly { readonly entity: string; readonly key: string }[]): Promise<void>;
-  /** No row is set aside: there is nothing to clear. */
+  clear(names: readonly string[]): Promise<void>;
+  has(name: string): boolean;
+  /** No row is set aside. */
   readonly isEmpty: boolean;
+  /** Entities of which deletes are held. */
+  readonly flooded: readonly string[];
   /** The hold of an entity, as it is or made now; `waiting` is called before anybody sees it. */
   hold(
     entity: string,
@@ -35,11 +38,12 @@ const PAGE = 1000;
 
 const now = (): Micros => Date.now() * 1000;
 
-const nameOf = (entity: string, key: string): string => JSON.stringify([entity, key]);
+/** What names a row of the source, as one entity has it. */
+export const nameOf = (entity: string, key: string): string => JSON.stringify([entity, key]);
 
 export async function openAside(
   decisions: Decisions,
-  { from, to, routes }: Feed,
+  { to, routes }: Feed,
   told: (parked: readonly Parked[]) => void,
 ): Promise<Aside> {
   const { desk } = decisions.ledger;
@@ -47,15 +51,18 @@ export async function openAside(
   /** Numbers by row; a row may be wrong in the source and refused by the target at once. */
   const rows = new Map<string, number[]>();
   const holds = new Map<string, number>();
+  const flooded = new Set<string>();
   const note = (item: Parked): void => {
-    if (item.kind === 'hold') holds.set(nameOf(item.entity, item.reason), item.id);
-    else if (item.kind === 'row') {
+    if (item.kind === 'hold') {
+      holds.set(nameOf(item.entity, item.reason), item.id);
+      if (item.reason === 'flood') flooded.add(item.entity);
+    } else if (item.kind === 'row') {
       const name = nameOf(item.entity, item.key);
       rows.set(name, [...(rows.get(name) ?? []), item.id]);
     }
   };
   for await (const item of parkedOf(decisions, entities)) {
-    if (item.system === (item.kind === 'hold' ? to : from)) note(item);
+    if (item.system === to) note(item);
   }
   /** Known, and not discarded by a person since. */
   const isAside = async (name: string): Promise<boolean> => {
@@ -67,6 +74,8 @@ export async function openAside(
     get isEmpty() {
       return rows.size === 0;
     },
+    has: (name) => rows.has(name),
+    flooded: [...flooded],
     async put(some) {
       const fresh: AsideRow[] = [];
       for (const row of some) if (!(await isAside(nameOf(row.entity, row.key)))) fresh.push(row);
@@ -75,7 +84,7 @@ export async function openAside(
         for (const row of fresh) {
           const id = w.numbers.case++;
           const item: ParkedRow = {
-            ...{ ...row, system: from, id, kind: 'row', since: now(), cells: {}, waits: null },
+            ...{ ...row, system: to, id, kind: 'row', since: now(), cells: {}, waits: null },
           };
           w.parked.set(id, item);
         }
@@ -83,8 +92,7 @@ export async function openAside(
       for (const item of parked) note(item);
       told(parked);
     },
-    async clear(some) {
-      const names = some.map(({ entity, key }) => nameOf(entity, key));
+    async clear(names) {
       const ids = names.flatMap((name) => rows.get(name) ?? []);
       if (ids.length === 0) return;
       await decisions.decide([], undefined, (w) => {

@@ -14,9 +14,9 @@ export const keyTable = ({ target: { table }, key, keyOf }: FeedRoute): TableSpe
 });
 
 /**
- * The target's rows, by the keys that they have in the source: which of them went with a truncate
- * the source's log does not say. For any other reading of a table nothing is known: what the source
- * does not have was not put there by a feed.
+ * The target's rows, by the keys that they have in the source: which of them went with a truncate,
+ * or while the table did not fit its mapping, the source's log does not say. For any other reading
+ * of a table nothing is known: what the source does not have was not put there by a feed.
  */
 export function copiesIn(parts: {
   readonly feed: Feed;
@@ -28,13 +28,14 @@ export function copiesIn(parts: {
       table: TableSpec,
       from: Sweep,
       limit: number,
-      { absent }: Progress,
+      { absent, mends }: Progress,
     ): Promise<KnownRows> {
       const routes = parts.feed.routes.get(table) ?? [];
       const names = routes.map(({ entity }) => entity.name).sort();
       const name = names.find((one) => one >= from.entity);
       const route = routes.find(({ entity }) => entity.name === name);
-      if (absent === undefined || route === undefined) return { keys: [], besides: [], next: null };
+      const isToldAll = absent === undefined && mends !== true;
+      if (isToldAll || route === undefined) return { keys: [], besides: [], next: null };
       const width = route.key.length;
       const inside = from.entity === name && from.after !== null;
       const after = inside ? rowKeyValues(from.after!, width) : null;

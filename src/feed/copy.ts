@@ -16,7 +16,7 @@ export interface CopiedRow {
   readonly oldValues: readonly Value[] | null;
   /** By column of the target's table; of the columns that are written none is `undefined`. */
   readonly cells: readonly Cell[];
-  /** The image told everything. */
+  /** The image told everything, and that the row counts. */
   readonly whole: boolean;
   /** It told too little to know what of the row is different now: the row is to be read. */
   readonly unsure: boolean;
@@ -67,14 +67,15 @@ export function rowOf(
   const key = keyText(route, cells);
   const before = old === null || old.length === 0 ? null : targetKey(route, old);
   const moved = before !== null && rowKey(before) !== key;
+  const unsure = route.straight === null && image.includes(undefined);
   return {
     kind: 'row',
     image,
     key,
     oldValues: moved ? before : null,
     cells,
-    unsure: route.straight === null && image.includes(undefined),
-    whole: columns.every((i) => cells[i] !== undefined),
+    unsure,
+    whole: !unsure && columns.every((i) => cells[i] !== undefined),
     fresh,
   };
 }

@@ -5,7 +5,15 @@ import { isPaused } from '../decide/pauses.ts';
 import { type Aside, openAside } from './aside.ts';
 import { openGuard } from './flood.ts';
 import { carryOut, openRun } from './keep.ts';
-import { type FeedParts, lostBy, type Memory, misfit, progressOf, type Sizes } from './parts.ts';
+import {
+  blamed,
+  type FeedParts,
+  lostBy,
+  type Memory,
+  misfit,
+  progressOf,
+  type Sizes,
+} from './parts.ts';
 import { entitiesOf } from './plan.ts';
 import { asMapped, noteEstimates, noteSizes, snapshotOf } from './tables.ts';
 import { Held, translate } from './translate.ts';
@@ -30,14 +38,14 @@ export async function feed(parts: FeedParts, moving: () => void, stop: AbortSign
   const sizes: Sizes = { known: new Map(), estimated: new Map() };
   const sizeOf = (entity: string): number =>
     sizes.estimated.get(entity) ?? sizes.known.get(entity) ?? 0;
-  const guard = openGuard(parts.feed.to, sizeOf);
+  const guard = openGuard(parts.feed.to, sizeOf, aside.flooded);
   const decided = new Map<string, boolean>();
   while (!stop.aborted) {
     try {
       await copyLog({ ...parts, aside, guard, sizes, decided }, moving, stop);
       return;
     } catch (error) {
-      if (!(error instanceof Held)) throw lostBy(parts.feed, error);
+      if (!(error instanceof Held)) throw lostBy(parts.feed, await blamed(parts, error));
       const passes = await verdictOf(parts, aside, error, moving, stop);
       if (passes === null) return;
       if (error.reason === 'flood') guard.decided(error.entity, error.at, passes);
@@ -90,6 +98,7 @@ async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Pr
   const progress = progressOf(place.now);
   report.following(feed.name, place.now.position, source, snapshot.loaded, progress);
   report.target(feed.name, { kind: 'idle' });
+  parts.guard.begin();
   const run = openRun({ parts, source, writer, snapshot, place });
   let writing: Promise<void> = Promise.resolve();
   // A transaction that is under way in the target is finished first.
@@ -109,7 +118,8 @@ async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Pr
       if (!stop.aborted) snapshot.pump();
     }
   } finally {
-    // What is under way must not lose its connection in the middle of it.
+    // What is under way must not lose its connection in the middle of it: what was written would be
+    // gone, and its place be committed without it.
     await writing.catch(() => undefined);
   }
   await writing;

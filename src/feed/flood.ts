@@ -10,24 +10,47 @@ interface Verdict {
 
 /** Invariant 10 for one feed: one delete too many holds the whole entity until a person decides. */
 export interface Guard {
+  /** The log is read again from the target's place: so is what was counted behind it. */
+  begin(): void;
+  /** All that was counted so far. */
+  counted(): FloodCounts;
+  /** What was counted so far is in the target. */
+  keep(counted: FloodCounts): void;
   /** What becomes of one more delete at log time `at`. */
   judge(entity: Entity, at: Micros): 'passes' | 'dropped' | 'held';
   decided(entity: Entity, at: Micros, passes: boolean): void;
 }
 
-export function openGuard(to: string, population: (entity: string) => number): Guard {
+/** `held`: entities of which a person has not decided yet, from before this process. */
+export function openGuard(
+  to: string,
+  population: (entity: string) => number,
+  held: readonly string[],
+): Guard {
   const counts: FloodCounts = new Map();
+  let kept: FloodCounts = new Map();
+  const undecided = new Set(held);
   const gauge = floodGauge(counts, population);
   const verdicts = new Map<string, Verdict>();
   return {
+    begin() {
+      counts.clear();
+      for (const [name, count] of kept) counts.set(name, count);
+    },
+    counted: () => new Map(counts),
+    keep(counted) {
+      kept = counted;
+    },
     judge(entity, at) {
+      if (undecided.has(entity.name)) return 'held';
       const verdict = verdicts.get(entity.name);
       if (verdict !== undefined && at <= verdict.until)
         return verdict.passes ? 'passes' : 'dropped';
       return gauge.holds(entity, to, at) ? 'held' : 'passes';
     },
     decided(entity, at, passes) {
-      counts.clear();
+      undecided.delete(entity.name);
+      kept = new Map();
       verdicts.set(entity.name, { until: at + entity.flood.within, passes });
     },
   };

@@ -3,16 +3,14 @@ import type { RowName, Snapshot, SnapshotChunk } from '../capture/snapshot.ts';
 import type { FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';
 import { noteLooks } from '../decide/looks.ts';
-import type { SourceBatch, TableSpec, Transaction } from '../model/change.ts';
+import type { SourceBatch, Transaction } from '../model/change.ts';
 import type { Position } from '../model/position.ts';
-import { rowKey } from '../model/value.ts';
 import type { FedRows } from '../observe/report.ts';
-import type { AsideRow } from './aside.ts';
-import type { Work } from './load.ts';
+import type { FloodCounts } from '../reconcile/flood.ts';
 import { type FeedParts, type Memory, misfit } from './parts.ts';
-import type { Feed } from './plan.ts';
+import { rowOf, setAside } from './standing.ts';
 import { noteSizes } from './tables.ts';
-import { keyIn, type Translated } from './translate.ts';
+import type { Translated } from './translate.ts';
 import type { Writer } from './write.ts';
 
 /** A place that only moved past what does not concern us is kept so often. */
@@ -22,6 +20,9 @@ const IDLE_MS = 10_000;
 export interface Run extends Connection {
   keptAt: number;
   loading: boolean;
+  /** No transaction of the source is open. */
+  complete: boolean;
+  counted: FloodCounts;
   pending: Pending;
 }
 
@@ -37,6 +38,8 @@ export const openRun = (connection: Connection): Run => ({
   ...connection,
   keptAt: performance.now(),
   loading: !connection.snapshot.loaded,
+  complete: true,
+  counted: new Map(),
   pending: nothingPending(),
 });
 
@@ -46,8 +49,10 @@ interface Pending {
   readonly rows: FedRows[];
   readonly growth: Map<string, number>;
   readonly renewed: Map<string, (before: Progress) => Progress>;
+  /** Tables that no longer fit their mapping, and why. */
+  readonly broken: Map<string, string>;
   /** Rows that are in order again: nobody needs to look at them, once that is committed. */
-  readonly done: { readonly entity: string; readonly key: string }[];
+  readonly done: Set<string>;
   /** Of those who want to know how far the feed is. */
   readonly looks: Transaction[];
 }
@@ -58,7 +63,8 @@ const nothingPending = (): Pending => ({
   rows: [],
   growth: new Map(),
   renewed: new Map(),
-  done: [],
+  broken: new Map(),
+  done: new Set(),
   looks: [],
 });
 
@@ -77,29 +83,29 @@ export async function carryOut(
   const started = performance.now();
   const { unread, refused } =
     load.size > 0 ? await writer.write(load) : { unread: [], refused: [] };
-  const aside = [
-    ...translated.invalid,
-    ...refused.map(({ work, detail }) => asideRow(parts.feed, work, detail)),
-  ];
-  if (aside.length > 0) await parts.aside.put(aside);
-  if (!parts.aside.isEmpty) pending.done.push(...inOrder(parts.feed, load.works(), aside));
+  const stale = await setAside(parts, translated.standing, load, { refused, done: pending.done });
   pending.chunks.push(...translated.chunks);
   const told = batches.flatMap(({ transactions }) => transactions);
   pending.looks.push(...told.filter(({ mark }) => mark?.lane === 'look'));
-  pending.unread.push(...translated.unread, ...unread.map((work) => nameOf(parts.feed, work)));
+  const absent = unread.map((work) => rowOf(parts.feed, work));
+  pending.unread.push(...translated.unread, ...absent, ...stale);
   pending.rows.push(...translated.rows);
   for (const [table, more] of translated.growth) {
     pending.growth.set(table, (pending.growth.get(table) ?? 0) + more);
   }
-  for (const table of broken.keys()) {
+  for (const [table, why] of broken) {
+    pending.broken.set(table, why);
     pending.renewed.set(table, (before) => resyncOf(before, { mends: true }));
   }
   for (const [table, at] of truncated) {
     const absent = { restore: false, at };
     pending.renewed.set(table, (before) => resyncOf(before, { mends: true, absent }));
   }
-  if (translated.complete) await keep(run, batches.at(-1)!.position, load.size > 0, started);
-  for (const [table, why] of broken) throw misfit(parts.feed.from, table, why);
+  run.counted = translated.counted;
+  run.complete = translated.complete ?? run.complete;
+  if (!run.complete) return;
+  await keep(run, batches.at(-1)!.position, load.size > 0, started);
+  for (const [table, why] of pending.broken) throw misfit(parts.feed.from, table, why);
 }
 
 async function keep(run: Run, position: Position, wrote: boolean, started: number): Promise<void> {
@@ -115,21 +121,24 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
     progress[table] = JSON.stringify(renew(parseProgress(progress[table])));
   }
   const text = JSON.stringify(progress);
-  const moved = wrote || rows.length > 0 || text !== place.now.progress;
+  const changed = rows.length > 0 || pending.done.size > 0;
+  const moved = wrote || changed || text !== place.now.progress;
   const { name: system } = parts.feed;
   const told = (seconds: number): void => {
     parts.report.target(system, { kind: 'fed', position, rows, chunks, progress, seconds });
     noteLooks(parts.decisions, { system, instance: parts.instance }, pending.looks.splice(0));
   };
-  if (!moved && performance.now() - run.keptAt < IDLE_MS) {
+  const isKept = position === place.now.position || performance.now() - run.keptAt < IDLE_MS;
+  if (!moved && isKept) {
     told(0);
     return;
   }
   await writer.commit({ position, progress: text });
   place.now = { position, progress: text };
   answered();
-  if (pending.done.length > 0) await parts.aside.clear(pending.done);
+  if (pending.done.size > 0) await parts.aside.clear([...pending.done]);
   noteSizes(parts, progress);
+  parts.guard.keep(run.counted);
   run.keptAt = performance.now();
   run.pending = nothingPending();
   source.settle(position);
@@ -158,30 +167,4 @@ function takeAsks({ asks, feed: { tables } }: FeedParts, { unread, renewed }: Pe
     }
     for (const table of anew) asks.tables.delete(table);
   };
-}
-
-const tableOf = ({ routes }: Feed, { route }: Work): TableSpec =>
-  [...routes].find(([, some]) => some.includes(route))![0];
-
-function nameOf(feed: Feed, work: Work): RowName {
-  const table = tableOf(feed, work);
-  return { table, key: keyIn(table, work.image) };
-}
-
-function asideRow(feed: Feed, work: Work, detail: string): AsideRow {
-  const { key } = nameOf(feed, work);
-  const { name: entity } = work.route.entity;
-  const told = `${feed.to} refused it: ${detail}`;
-  return { entity, reason: 'refused', key: rowKey(key), detail: told };
-}
-
-function inOrder(
-  feed: Feed,
-  works: Iterable<Work>,
-  put: readonly AsideRow[],
-): { readonly entity: string; readonly key: string }[] {
-  const wrong = new Set(put.map(({ entity, key }) => JSON.stringify([entity, key])));
-  return [...works]
-    .map((work) => ({ entity: work.route.entity.name, key: rowKey(nameOf(feed, work).key) }))
-    .filter(({ entity, key }) => !wrong.has(JSON.stringify([entity, key])));
 }

@@ -1,6 +1,6 @@
 import type { CopyWrite } from '../contract/copier.ts';
 import type { Cell, Value } from '../model/value.ts';
-import type { CopiedRow, RemovedRow } from './copy.ts';
+import { type CopiedRow, passesDeletes, type RemovedRow } from './copy.ts';
 import type { FeedRoute } from './plan.ts';
 
 /** What becomes of one row of the target: the sum of what the log said of it. */
@@ -65,6 +65,9 @@ export function openLoad(): Load {
         sections.push([renaming(route, copy, copy.oldValues)]);
         return;
       }
+      // What is told of a part of a row is not of the one that is gone.
+      if (copy.kind === 'row' && !copy.whole && worksOf(route).get(copy.key)?.cells === null)
+        close();
       const works = worksOf(route);
       works.set(copy.key, merged(route, works.get(copy.key), copy));
     },
@@ -87,7 +90,7 @@ function merged(route: FeedRoute, before: Work | undefined, copy: CopiedRow | Re
   }
   const { cells, whole, fresh } = copy;
   const isNew = fresh && before === undefined;
-  if (whole || before === undefined || before.cells === null) {
+  if (whole || before?.cells == null) {
     return { route, key: null, image, cells, whole, fresh: isNew };
   }
   const both = before.cells.map((cell, i) => (cells[i] === undefined ? cell : cells[i]));
@@ -95,7 +98,10 @@ function merged(route: FeedRoute, before: Work | undefined, copy: CopiedRow | Re
   return { route, key: null, image, cells: both, whole: known, fresh: before.fresh };
 }
 
-/** The same row under another key. */
+/**
+ * The same row under another key. Where that is refused another row has the key, one that is gone
+ * in the source: see `replacing`.
+ */
 function renaming(
   route: FeedRoute,
   { image, cells, whole }: CopiedRow,
@@ -108,6 +114,16 @@ function renaming(
     [work],
   );
 }
+
+/** Instead of renamings: the rows that had the old keys go, so that others can be put. */
+export function replacing(works: readonly Work[]): Writing[] {
+  return [...Map.groupBy(works.filter(isRenaming), ({ route }) => route)].flatMap(
+    ([route, some]) => (passesDeletes(route) ? [removing(route, some)] : []),
+  );
+}
+
+/** Its row has another key before. */
+export const isRenaming = ({ key, cells }: Work): boolean => cells !== null && key !== null;
 
 /** Rows that are put first, then what goes: so a child has left before its parent goes. */
 export function writingsOf(works: readonly Work[]): Writing[] {

@@ -4,6 +4,7 @@ import type { Applier } from '../contract/applier.ts';
 import type { Copier, FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';
 import type { Decisions } from '../decide/decisions.ts';
+import { secondLook } from '../decide/tables.ts';
 import { CarrickError, retry } from '../errors.ts';
 import type { Report } from '../observe/report.ts';
 import type { Aside } from './aside.ts';
@@ -45,6 +46,16 @@ export interface Memory extends FeedParts {
 
 export const progressOf = ({ progress }: FeedPlace): ProgressByTable =>
   JSON.parse(progress) as ProgressByTable;
+
+/** A table that refused to be read may not fit its mapping, and the log tells of it only later. */
+export async function blamed(
+  { feed: { name, from }, misfits, decisions }: FeedParts,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof CarrickError) || error.disposition === 'retry') return error;
+  for (const [table, why] of await misfits().catch(() => [])) return misfit(from, table, why);
+  return secondLook(decisions, name, error);
+}
 
 export const misfit = (from: string, table: string, why: string): Error =>
   retry(

@@ -14,7 +14,7 @@ export async function rejoinFeed(source: Source, copier: Copier): Promise<Positi
   const position = await source.start();
   const progress: Record<string, string> = {};
   for (const [table, text] of Object.entries(place === null ? {} : progressOf(place))) {
-    progress[table] = JSON.stringify(resyncOf(parseProgress(text), { mends: true }));
+    progress[table] = JSON.stringify(resyncOf(parseProgress(text), { mends: false }));
   }
   await using transaction = await copier.begin();
   await transaction.commit({ position, progress: JSON.stringify(progress) });

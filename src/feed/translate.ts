@@ -1,13 +1,14 @@
 import type { RowName, SnapshotChunk } from '../capture/snapshot.ts';
 import type { Entity } from '../contract/entity.ts';
 import type { Change, SourceBatch, TableSpec, Transaction } from '../model/change.ts';
-import { type Cell, type Micros, rowKey, type Value } from '../model/value.ts';
+import type { Cell, Micros, Value } from '../model/value.ts';
 import type { FedRows } from '../observe/report.ts';
-import type { AsideRow } from './aside.ts';
-import { type Copy, copyOf, goneOf, passesDeletes, rowOf } from './copy.ts';
+import type { FloodCounts } from '../reconcile/flood.ts';
+import { type Copy, copyOf, rowOf as copyOfRow, goneOf, passesDeletes } from './copy.ts';
 import type { Guard } from './flood.ts';
 import { type Load, openLoad } from './load.ts';
 import type { Feed, FeedRoute } from './plan.ts';
+import { keyIn, noteCopy, noteMove, nothingStands, type Standing } from './standing.ts';
 
 /** Deletes or a truncate that a person has to let through first; nothing behind them is written. */
 export class Held extends Error {
@@ -32,7 +33,7 @@ const TRUNCATE = 'the feed waits: parked retry removes the copies, discard keeps
 export interface Translated {
   readonly load: Load;
   readonly chunks: readonly SnapshotChunk[];
-  readonly invalid: readonly AsideRow[];
+  readonly standing: Standing;
   /** Rows of which the log told too little. */
   readonly unread: readonly RowName[];
   /** Tables that no longer fit their mapping, and why. */
@@ -42,8 +43,10 @@ export interface Translated {
   readonly rows: readonly FedRows[];
   /** By how many rows each table of the source has grown. */
   readonly growth: ReadonlyMap<string, number>;
-  /** The last transaction of the batches has ended with them. */
-  readonly complete: boolean;
+  /** The last transaction of the batches has ended with them; null: they have none. */
+  readonly complete: boolean | null;
+  /** The deletes up to here. */
+  readonly counted: FloodCounts;
 }
 
 export interface Terms {
@@ -61,39 +64,42 @@ export function translate(
 ): Translated {
   const load = openLoad();
   const chunks: SnapshotChunk[] = [];
-  const invalid: AsideRow[] = [];
+  const standing = nothingStands();
   const unread: RowName[] = [];
   const broken = new Map<string, string>();
   const truncated = new Map<string, Micros>();
   const tallies = openTallies();
   const growth = new Map<string, number>();
-  const take = (route: FeedRoute, copy: Copy | null, table: TableSpec): void => {
-    if (copy === null) return;
-    if (copy.kind !== 'invalid') {
-      load.add(route, copy);
-      if (copy.kind === 'row' && copy.unsure) unread.push({ table, key: keyIn(table, copy.image) });
-      return;
-    }
-    const detail = copy.faults.map(({ place, message }) => `${place}: ${message}`).join('; ');
-    const key = rowKey(keyIn(table, copy.image));
-    const { name: entity } = route.entity;
-    invalid.push({ entity, reason: 'invalid', key, detail });
+  const take: Take = (route, table, image, copy) => {
+    noteCopy(standing, route, table, image, copy);
+    if (copy === null || copy.kind === 'invalid') return;
+    load.add(route, copy);
+    if (copy.kind === 'row' && copy.unsure) unread.push({ table, key: keyIn(table, image) });
+  };
+  const takeGone = (route: FeedRoute, image: readonly Cell[]): void => {
+    const gone = passesDeletes(route) ? goneOf(route, image) : null;
+    if (gone !== null) load.add(route, gone);
+  };
+  const goes = ({ entity }: FeedRoute, transaction: Transaction): boolean => {
+    const fate = guard.judge(entity, transaction.committedAt);
+    if (fate === 'held') throw new Held(entity, 'flood', transaction);
+    return fate === 'passes';
   };
   const change = (transaction: Transaction, one: Change, tally: Tally): void => {
     for (const route of feed.routes.get(one.table) ?? []) {
       if (one.op === 'truncate') {
+        if (!passesDeletes(route)) continue;
         const passes = decided.get(transaction.id);
         if (passes === undefined) throw new Held(route.entity, 'truncate', transaction);
         if (passes) truncated.set(one.table.name, transaction.committedAt);
         continue;
       }
       const copy = copyOf(route, one);
-      if (one.op === 'delete' && copy !== null) {
-        const fate = guard.judge(route.entity, transaction.committedAt);
-        if (fate === 'held') throw new Held(route.entity, 'flood', transaction);
-        if (fate === 'dropped') continue;
-      }
-      take(route, copy, one.table);
+      if (one.op === 'delete' && copy !== null && !goes(route, transaction)) continue;
+      take(route, one.table, one.op === 'delete' ? (one.old ?? []) : one.row, copy);
+      const left = noteMove(standing, route, one, copy);
+      // Of a row that is set aside under a new key nothing may stay under the old one.
+      if (left !== null && copy?.kind === 'invalid') takeGone(route, left);
       tally.count(route.entity.name, copy?.kind === 'gone' ? 'delete' : 'upsert');
     }
   };
@@ -109,12 +115,17 @@ export function translate(
       const chunk = after(transaction);
       if (chunk === null) continue;
       chunks.push(chunk);
-      takeChunk(feed, chunk, take);
+      takeChunk(feed, chunk, take, (route) => goes(route, transaction));
     }
   }
-  const complete = batches.at(-1)?.transactions.at(-1)?.complete ?? true;
-  return { load, chunks, invalid, unread, broken, truncated, growth, rows: tallies.rows, complete };
+  const last = batches.flatMap(({ transactions }) => transactions).at(-1);
+  const complete = last?.complete ?? null;
+  const counted = guard.counted();
+  const { rows } = tallies;
+  return { load, chunks, standing, unread, broken, truncated, rows, growth, complete, counted };
 }
+
+type Take = (route: FeedRoute, table: TableSpec, image: readonly Cell[], copy: Copy | null) => void;
 
 const GROWTH = { insert: 1, delete: -1, update: 0, truncate: 0, drift: 0 } as const;
 
@@ -155,17 +166,22 @@ function openTallies() {
 /** Rows as they were read, exact at this place of the log. */
 function takeChunk(
   { routes }: Feed,
-  { table, rows, missing, first }: SnapshotChunk,
-  take: (route: FeedRoute, copy: Copy | null, table: TableSpec) => void,
+  { table, rows, missing, absent, first }: SnapshotChunk,
+  take: Take,
+  goes: (route: FeedRoute) => boolean,
 ): void {
   for (const route of routes.get(table) ?? []) {
     for (const row of rows) {
-      const copy = rowOf(route, row, null, first);
+      const copy = copyOfRow(route, row, null, first);
       // Before the first load nothing of a row that does not belong here can be in the target.
-      if (!first || copy?.kind !== 'gone') take(route, copy, table);
+      if (!first || copy?.kind !== 'gone') take(route, table, row, copy);
     }
-    if (!passesDeletes(route)) continue;
-    for (const key of missing) take(route, goneOf(route, imageOf(table, key)), table);
+    for (const key of missing) {
+      const image = imageOf(table, key);
+      const copy = passesDeletes(route) ? goneOf(route, image) : null;
+      // Of rows that went with a truncate a person has decided.
+      if (copy === null || absent !== undefined || goes(route)) take(route, table, image, copy);
+    }
   }
 }
 
@@ -174,6 +190,3 @@ const imageOf = ({ columns, key }: TableSpec, values: readonly Value[]): Cell[] 
     const at = key.indexOf(name);
     return at < 0 ? undefined : values[at];
   });
-
-export const keyIn = ({ columns, key }: TableSpec, image: readonly Cell[]): Value[] =>
-  key.map((name) => image[columns.indexOf(name)] ?? null);

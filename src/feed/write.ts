@@ -1,6 +1,6 @@
 import type { Copier, CopyTransaction, FeedPlace, Trouble } from '../contract/copier.ts';
 import type { Load, Work, Writing } from './load.ts';
-import { writingsOf } from './load.ts';
+import { isRenaming, replacing, writingsOf } from './load.ts';
 
 /** Rows of a load that are not in the target as the source has them. */
 export interface Left {
@@ -38,9 +38,12 @@ export function openWriter(copier: Copier): Writer {
         const first = await writeAll(into, section);
         // Another row of the same section may have stood in the way.
         const again = first.refused.map(({ work }) => work);
-        const second = again.length === 0 ? NOTHING : await writeAll(into, writingsOf(again));
-        unread.push(...first.unread, ...second.unread);
-        refused.push(...second.refused);
+        const cleared = await writeAll(into, replacing(again));
+        // Of a part of a row under a new key nothing can be made.
+        const [parts, whole] = partition(again, (work) => isRenaming(work) && !work.whole);
+        const second = await writeAll(into, writingsOf(whole));
+        unread.push(...first.unread, ...second.unread, ...parts);
+        refused.push(...cleared.refused, ...second.refused);
       }
       return { unread, refused };
     },
@@ -58,7 +61,9 @@ export function openWriter(copier: Copier): Writer {
   };
 }
 
-const NOTHING: Left = { unread: [], refused: [] };
+function partition<T>(all: readonly T[], is: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(is), all.filter((one) => !is(one))];
+}
 
 async function writeAll(into: CopyTransaction, writings: readonly Writing[]): Promise<Left> {
   const unread: Work[] = [];

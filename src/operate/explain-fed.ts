@@ -77,7 +77,7 @@ async function explanationOf(
     views,
   }: { original: string; values: readonly Cell[] | null; views: Explanation['views'] },
 ): Promise<Explanation> {
-  const links = [{ system: feed.from, entity: entity.name, key: original }];
+  const links = [{ system: feed.to, entity: entity.name, key: original }];
   const { parkedRows } = await decisions.ledger.find({ parkedRows: links });
   return {
     entity: entity.name,

@@ -167,7 +167,7 @@ async function parkedAmong(
 ): Promise<Set<string>> {
   const keys = pairs.flatMap(({ original }) => (original === null ? [] : [original]));
   const entity = route.entity.name;
-  const links = keys.map((key): LinkKey => ({ system: feed.from, entity, key }));
+  const links = keys.map((key): LinkKey => ({ system: feed.to, entity, key }));
   const { parkedRows } = await decisions.ledger.find({ parkedRows: links });
   return new Set(keys.filter((_, i) => parkedRows[i] != null));
 }

@@ -28,8 +28,10 @@ export interface Connection {
   readonly random: Random;
   readonly line: Line;
   readonly instance: string;
-  /** Updates show the key and what changed, nothing else. */
-  readonly minimal: boolean;
+  /** Updates leave out what did not change: of all columns, or of these; never the key. */
+  readonly minimal: boolean | readonly string[];
+  /** Where its reader says that it needs the log no more; absent: the system's only one. */
+  readonly slot?: { forgotten: Position };
   /** Not reachable now. */
   readonly down: () => boolean;
   readonly closed: (line: Line) => void;
@@ -45,7 +47,7 @@ export function parsePosition(position: Position): { commit: number; change: num
   return { commit: commit ?? 0, change: change ?? 0 };
 }
 
-function isBefore(a: Position, b: Position): boolean {
+export function isBefore(a: Position, b: Position): boolean {
   const [x, y] = [parsePosition(a), parsePosition(b)];
   return x.commit < y.commit || (x.commit === y.commit && x.change < y.change);
 }
@@ -54,6 +56,7 @@ export const endOfLog = (system: SimulatedSystem): Position => formatPosition(sy
 
 export function openSource(connection: Connection, tables: readonly TableSpec[]): Source {
   const { system, scheduler, random, line } = connection;
+  const slot = connection.slot ?? system;
   const call = <T>(label: string, effect: () => T): Promise<T> =>
     scheduler.call(line, `${system.name} ${label}`, () => {
       if (connection.down()) throw unreachable('source');
@@ -70,7 +73,7 @@ export function openSource(connection: Connection, tables: readonly TableSpec[])
           scheduler.changed();
         });
         const batch = await call('tail', () => {
-          if (isBefore(at, system.forgotten)) {
+          if (isBefore(at, slot.forgotten)) {
             throw halt('source.lost', 'the log was forgotten up to a later position', 'resync');
           }
           const next = readLog(connection, tables, at, 1 + random.int(6));
@@ -83,7 +86,7 @@ export function openSource(connection: Connection, tables: readonly TableSpec[])
       }
     },
     settle(position) {
-      if (isBefore(system.forgotten, position)) system.forgotten = position;
+      if (isBefore(slot.forgotten, position)) slot.forgotten = position;
     },
     status: () => ({
       lastByteAt: null,
@@ -150,7 +153,7 @@ function imageOf(
   system: SimulatedSystem,
   { table: name, before, after }: RowChange,
   tables: readonly TableSpec[],
-  minimal: boolean,
+  minimal: Connection['minimal'],
 ): Change[] {
   const table = tables.find((spec) => spec.name === name);
   if (table === undefined) return [];
@@ -158,13 +161,16 @@ function imageOf(
     table.columns.map((column) => (wanted(column) ? (cells[column] ?? null) : undefined));
   const isKey = (column: string): boolean => table.key.includes(column);
   if (after === null) {
-    const old = before === null ? [] : image(before.cells, (c) => isKey(c) || !minimal);
+    const old = before === null ? [] : image(before.cells, (c) => isKey(c) || minimal === false);
     return [{ table, op: 'delete', row: [], old }];
   }
   if (before === null) {
     return [{ table, op: 'insert', row: image(after.cells, () => true), old: null }];
   }
-  const shown = (c: string): boolean => !minimal || isKey(c) || before.cells[c] !== after.cells[c];
+  const isLeft = (c: string): boolean =>
+    minimal === true || (minimal !== false && minimal.includes(c));
+  const shown = (c: string): boolean =>
+    !isLeft(c) || isKey(c) || before.cells[c] !== after.cells[c];
   const moved = system.keyOf(name, before.cells) !== system.keyOf(name, after.cells);
   const row = image(after.cells, shown);
   return [{ table, op: 'update', row, old: moved ? image(before.cells, isKey) : null }];

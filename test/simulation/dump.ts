@@ -1,14 +1,11 @@
-import type { Commit } from './system.ts';
+import type { Commit, SimulatedSystem } from './system.ts';
 import type { Outcome } from './world.ts';
 
 /** A run as text, for the person who looks into a failing seed. */
 export async function dump(outcome: Outcome, last = 15): Promise<string> {
   const { scenario, systems, ledger, entities } = outcome;
   const lines = [JSON.stringify(scenario.setup)];
-  for (const [name, { log }] of systems) {
-    lines.push(`== ${name}`);
-    for (const commit of log.slice(-last)) lines.push(commitText(commit));
-  }
+  for (const system of systems.values()) lines.push(dumpLog(system, last));
   for (const entity of entities) {
     const seen = new Set<number>();
     for (const system of entity.lenses.keys()) {
@@ -23,6 +20,9 @@ export async function dump(outcome: Outcome, last = 15): Promise<string> {
   for (const item of await ledger.desk.conflicts({ limit: 100 })) lines.push(JSON.stringify(item));
   return lines.join('\n');
 }
+
+export const dumpLog = ({ name, log }: SimulatedSystem, last: number): string =>
+  [`== ${name}`, ...log.slice(-last).map(commitText)].join('\n');
 
 function commitText({ id, at, mark, changes }: Commit): string {
   const rows = changes.map(({ table, before, after }) => {

@@ -31,7 +31,15 @@ export interface UserTransaction {
 export interface Fault {
   /** After how many steps of the schedule. */
   readonly step: number;
-  readonly kind: 'crash' | 'stop' | 'tear' | 'down' | 'disk' | 'jump';
+  readonly kind:
+    | 'crash'
+    | 'stop'
+    | 'tear'
+    | 'down'
+    | 'disk'
+    | 'jump'
+    /** Of feeds: for a while a second daemon with a ledger of its own does the same. */
+    | 'twin';
   readonly system: string;
   readonly size: number;
   /** Not before something of this name has just happened; empty: anywhere. */
