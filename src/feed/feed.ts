@@ -111,7 +111,7 @@ async function copyLog(parts: Memory, moving: () => void, stop: AbortSignal): Pr
       const translated = translate(feed, batches, { ...parts, after: snapshot.after });
       await writing;
       moving();
-      ({ complete } = translated);
+      complete = translated.complete ?? complete;
       writing = carryOut(run, batches, translated);
       // It is waited for above, behind the next translation.
       writing.catch(() => undefined);

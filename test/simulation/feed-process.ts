@@ -76,7 +76,7 @@ function partsOf(world: FeedWorld, daemon: Daemon, feed: Feed) {
   return {
     ...{ feed, instance },
     openSource: async () => watched(openSource(connect('crm'), feed.tables), watch),
-    openFences: async () => openApplier(connect('crm'), () => undefined),
+    openFences: async () => openApplier(connect('crm'), () => () => undefined),
     openCopier: async () => openCopier(connect(feed.to), feed.from, watch.committed),
     openTarget: async () => keyReader(connect(feed.to)),
     misfits: async () =>

@@ -5,6 +5,7 @@ import type { ParkedRow } from '../../src/contract/ledger.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
 import { openAside } from '../../src/feed/aside.ts';
 import { openFeedDesk } from '../../src/feed/asks.ts';
+import { openGuard } from '../../src/feed/flood.ts';
 import { feedsOf } from '../../src/feed/plan.ts';
 import { asMapped } from '../../src/feed/tables.ts';
 import { translate } from '../../src/feed/translate.ts';
@@ -60,7 +61,7 @@ test.each([
     estimate: 0,
   };
   const { load } = translate(own!, [BATCH], {
-    guard: { judge: () => 'passes', decided: () => undefined },
+    guard: openGuard('erp', () => 100, []),
     decided: new Map(),
     after: () => ({ ...chunk, ...rest }),
   });
