@@ -71,7 +71,8 @@ export function noteMove(
 }
 
 /**
- * Sets aside what is not in order, on disk when it resolves; `done` gets the names of what is again.
+ * Sets aside what is not in order, on disk when it resolves; `done` gets the names of what is in
+ * order again.
  * Returns rows of which the log told a part while the target has not what they were: they are to
  * be read.
  */

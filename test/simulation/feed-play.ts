@@ -198,7 +198,7 @@ async function suffer(world: FeedWorld, { kind, system, size }: Fault): Promise<
   }
 }
 
-/** A second daemon knows nothing of what the first one has set aside: only where that mends itself. */
+/** A second daemon knows nothing of what the first one has set aside: only where nothing is. */
 async function addTwin(world: FeedWorld, size: number): Promise<void> {
   const { scheduler, scenario } = world;
   const { unique, picky, images } = scenario.setup;

@@ -2,7 +2,7 @@ import { drawFeedSetup, type FeedSetup } from './feed-setup.ts';
 import { type Random, seeded } from './random.ts';
 import type { Fault } from './scenario.ts';
 
-/** What a user does to one row of the source; which it is and what it gets is seen when it is done. */
+/** What a user does to one row of the source; which, and what it gets, is seen when it is done. */
 export interface FeedAction {
   readonly table: 'public.items' | 'public.prices';
   readonly kind:

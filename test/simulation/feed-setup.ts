@@ -50,7 +50,7 @@ type Copied = Readonly<Record<string, Value>>;
 
 /**
  * One entity's way into a target, told apart from the mapping that the code under test reads.
- * `project`: what the target's row holds of a row of the source; null: it has none, or no valid one.
+ * `project`: what the target's row holds of one of the source; null: it has none, or no valid one.
  */
 export interface Way {
   readonly entity: string;
@@ -195,8 +195,14 @@ feed: crm
 match: [[item, tier]]
 fields: {item: string, tier: string, amount: string, note: string}
 systems:
-  crm: {table: public.prices, key: [item, tier], fields: {item: item, tier: tier, amount: amount, note: note}}
-  erp: {table: price_list, key: [article, tier], fields: {item: article, tier: tier, amount: amount, note: remark}}
+  crm:
+    table: public.prices
+    key: [item, tier]
+    fields: {item: item, tier: tier, amount: amount, note: note}
+  erp:
+    table: price_list
+    key: [article, tier]
+    fields: {item: article, tier: tier, amount: amount, note: remark}
 ${rest}
 `,
         ]
