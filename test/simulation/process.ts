@@ -1,5 +1,5 @@
 import type { Entity } from '../../src/contract/entity.ts';
-import type { Ledger } from '../../src/contract/ledger.ts';
+import type { Ledger, LedgerHead, OutboxEntry } from '../../src/contract/ledger.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
 import { driftText, refusalText } from '../../src/decide/pass.ts';
 import { routesOf } from '../../src/decide/routes.ts';
@@ -44,9 +44,23 @@ function slowLedger(world: World, ledger: MemoryLedger): Ledger {
       for (const { system } of changes.batches ?? []) {
         world.plannedAt.set(system, positions[system]?.position ?? START);
       }
+      checkWhole(world, changes.outbox?.send ?? [], positions);
       return slow('ledger committed', ledger.commit(changes));
     },
   };
+}
+
+/** Invariant 7: nothing of a transaction is sent before all of it was read. */
+function checkWhole(
+  { systems, violations }: World,
+  sent: readonly OutboxEntry[],
+  positions: LedgerHead['positions'],
+): void {
+  for (const { origin, transaction } of sent) {
+    const read = parsePosition(positions[origin]?.position ?? START);
+    const open = read.change > 0 ? systems.get(origin)?.log[read.commit]?.id : undefined;
+    if (open === transaction) violations.push(new Violation('torn', `sent a part of ${open}`));
+  }
 }
 
 /** Starts a new process on what the ledger holds. */
