@@ -96,16 +96,16 @@ function eitherOf(before: Progress, where: Where | undefined): Where | undefined
   return { ...where, text: `(${before.where.text}) || (${where.text})` };
 }
 
+/** What a table is read anew for; see {@link Progress}. */
+export interface Resyncing {
+  readonly mends: boolean;
+  readonly contents?: readonly string[];
+  readonly absent?: Absent | undefined;
+  readonly where?: Where | undefined;
+}
+
 /** A table to be read again from its start, and then the known rows that were not met. */
-export function resyncOf(
-  before: Progress,
-  how: {
-    readonly mends: boolean;
-    readonly contents?: readonly string[];
-    readonly absent?: Absent | undefined;
-    readonly where?: Where | undefined;
-  },
-): Progress {
+export function resyncOf(before: Progress, how: Resyncing): Progress {
   const contents = how.contents ?? before.contents;
   const absent = how.absent ?? before.absent;
   const mends = how.mends || before.mends === true;

@@ -35,6 +35,8 @@ export interface InvalidRow {
   readonly kind: 'invalid';
   readonly image: readonly Cell[];
   readonly faults: readonly Fault[];
+  /** See {@link CopiedRow}: by what was not told the row may be none of the entity's. */
+  readonly unsure: boolean;
 }
 
 const untold = (): Cell => undefined;
@@ -62,12 +64,12 @@ export function rowOf(
   // What was never here, or has left: removing it once more does no harm.
   if (copied === null) return passesDeletes(route) ? goneOf(route, old ?? image, image) : null;
   const { cells, faults } = copied;
-  if (faults !== null) return { kind: 'invalid', image, faults };
+  const unsure = route.straight === null && image.includes(undefined);
+  if (faults !== null) return { kind: 'invalid', image, faults, unsure };
   if (target.deletion.kind === 'soft') cells[target.deletion.column] = target.deletion.alive;
   const key = keyText(route, cells);
   const before = old === null || old.length === 0 ? null : targetKey(route, old);
   const moved = before !== null && rowKey(before) !== key;
-  const unsure = route.straight === null && image.includes(undefined);
   return {
     kind: 'row',
     image,

@@ -1,4 +1,4 @@
-import { type Progress, parseProgress, resyncOf } from '../capture/progress.ts';
+import { parseProgress, type Resyncing, resyncOf } from '../capture/progress.ts';
 import type { RowName, Snapshot, SnapshotChunk } from '../capture/snapshot.ts';
 import type { FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';
@@ -48,7 +48,8 @@ interface Pending {
   readonly unread: RowName[];
   readonly rows: FedRows[];
   readonly growth: Map<string, number>;
-  readonly renewed: Map<string, (before: Progress) => Progress>;
+  /** Tables that are read anew, and what for. */
+  readonly renewed: Map<string, Resyncing>;
   /** Tables that no longer fit their mapping, and why. */
   readonly broken: Map<string, string>;
   /** Rows that are in order again: nobody needs to look at them, once that is committed. */
@@ -95,17 +96,25 @@ export async function carryOut(
   }
   for (const [table, why] of broken) {
     pending.broken.set(table, why);
-    pending.renewed.set(table, (before) => resyncOf(before, { mends: true }));
+    renew(pending, table, { mends: true });
   }
   for (const [table, at] of truncated) {
-    const absent = { restore: false, at };
-    pending.renewed.set(table, (before) => resyncOf(before, { mends: true, absent }));
+    renew(pending, table, { mends: true, absent: { restore: false, at } });
   }
   run.counted = translated.counted;
   run.complete = translated.complete ?? run.complete;
   if (!run.complete) return;
   await keep(run, batches.at(-1)!.position, load.size > 0, started);
   for (const [table, why] of pending.broken) throw misfit(parts.feed.from, table, why);
+}
+
+/** What a table was to be read anew for before, it still is. */
+function renew({ renewed }: Pending, table: string, { mends, absent }: Resyncing): void {
+  const before = renewed.get(table);
+  renewed.set(table, {
+    mends: mends || before?.mends === true,
+    absent: absent ?? before?.absent,
+  });
 }
 
 async function keep(run: Run, position: Position, wrote: boolean, started: number): Promise<void> {
@@ -117,8 +126,8 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
     const now = parseProgress(progress[table]);
     progress[table] = JSON.stringify({ ...now, rows: Math.max(0, now.rows + more) });
   }
-  for (const [table, renew] of pending.renewed) {
-    progress[table] = JSON.stringify(renew(parseProgress(progress[table])));
+  for (const [table, how] of pending.renewed) {
+    progress[table] = JSON.stringify(resyncOf(parseProgress(progress[table]), how));
   }
   const text = JSON.stringify(progress);
   const changed = rows.length > 0 || pending.done.size > 0;
@@ -151,14 +160,12 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
 }
 
 /** Call what is returned when it is committed: until then a person's wish is not forgotten. */
-function takeAsks({ asks, feed: { tables } }: FeedParts, { unread, renewed }: Pending) {
+function takeAsks({ asks, feed: { tables } }: FeedParts, pending: Pending) {
   const again = new Map(asks.again);
   const anew = new Set(asks.tables);
   for (const table of tables) {
-    for (const key of asks.again.get(table.name) ?? []) unread.push({ table, key });
-    if (asks.tables.has(table.name)) {
-      renewed.set(table.name, (before) => resyncOf(before, { mends: false }));
-    }
+    for (const key of asks.again.get(table.name) ?? []) pending.unread.push({ table, key });
+    if (asks.tables.has(table.name)) renew(pending, table.name, { mends: false });
   }
   return (): void => {
     for (const [table, keys] of again) {

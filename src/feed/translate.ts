@@ -71,10 +71,12 @@ export function translate(
   const tallies = openTallies();
   const growth = new Map<string, number>();
   const take: Take = (route, table, image, copy) => {
+    const isUnsure = copy !== null && copy.kind !== 'gone' && copy.unsure;
+    if (isUnsure) unread.push({ table, key: keyIn(table, image) });
+    // What is wrong with it, and whether it is ours at all, is seen when it is read.
+    if (isUnsure && copy.kind === 'invalid') return;
     noteCopy(standing, route, table, image, copy);
-    if (copy === null || copy.kind === 'invalid') return;
-    load.add(route, copy);
-    if (copy.kind === 'row' && copy.unsure) unread.push({ table, key: keyIn(table, image) });
+    if (copy !== null && copy.kind !== 'invalid') load.add(route, copy);
   };
   const takeGone = (route: FeedRoute, image: readonly Cell[]): void => {
     const gone = passesDeletes(route) ? goneOf(route, image) : null;
