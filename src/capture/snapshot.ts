@@ -230,7 +230,7 @@ function answers(
 }
 
 /** Rows of which the log told too little are read by key. */
-function noteAgain(progress: Record<string, string>, rows: readonly RowName[]): void {
+export function noteAgain(progress: Record<string, string>, rows: readonly RowName[]): void {
   for (const [{ name }, told] of Map.groupBy(rows, ({ table }) => table)) {
     const before = parseProgress(progress[name]);
     const known = new Set(before.again.map(rowKey));

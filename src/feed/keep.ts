@@ -11,6 +11,7 @@ import { type FeedParts, type Memory, misfit } from './parts.ts';
 import { rowOf, setAside } from './standing.ts';
 import { noteSizes } from './tables.ts';
 import type { Translated } from './translate.ts';
+import { noteUnread, readUnread, type Unread } from './unread.ts';
 import type { Writer } from './write.ts';
 
 /** A place that only moved past what does not concern us is kept so often. */
@@ -45,7 +46,7 @@ export const openRun = (connection: Connection): Run => ({
 
 interface Pending {
   readonly chunks: SnapshotChunk[];
-  readonly unread: RowName[];
+  readonly unread: Unread;
   readonly rows: FedRows[];
   readonly growth: Map<string, number>;
   /** Tables that are read anew, and what for. */
@@ -60,7 +61,7 @@ interface Pending {
 
 const nothingPending = (): Pending => ({
   chunks: [],
-  unread: [],
+  unread: new Map(),
   rows: [],
   growth: new Map(),
   renewed: new Map(),
@@ -89,7 +90,7 @@ export async function carryOut(
   const told = batches.flatMap(({ transactions }) => transactions);
   pending.looks.push(...told.filter(({ mark }) => mark?.lane === 'look'));
   const absent = unread.map((work) => rowOf(parts.feed, work));
-  pending.unread.push(...translated.unread, ...absent, ...stale);
+  noteUnread(pending.unread, [...translated.unread, ...absent, ...stale]);
   pending.rows.push(...translated.rows);
   for (const [table, more] of translated.growth) {
     pending.growth.set(table, (pending.growth.get(table) ?? 0) + more);
@@ -119,9 +120,10 @@ function renew({ renewed }: Pending, table: string, { mends, absent }: Resyncing
 
 async function keep(run: Run, position: Position, wrote: boolean, started: number): Promise<void> {
   const { parts, source, writer, snapshot, place, pending } = run;
-  const answered = takeAsks(parts, pending);
-  const { chunks, rows } = pending;
-  const progress: Record<string, string> = { ...snapshot.progressWith(chunks, pending.unread) };
+  const { asked, answered } = takeAsks(parts, pending);
+  const { chunks, rows, unread } = pending;
+  const progress: Record<string, string> = { ...snapshot.progressWith(chunks, asked) };
+  readUnread(progress, unread);
   for (const [table, more] of pending.growth) {
     const now = parseProgress(progress[table]);
     progress[table] = JSON.stringify({ ...now, rows: Math.max(0, now.rows + more) });
@@ -159,19 +161,21 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   parts.report.loaded(parts.feed.name);
 }
 
-/** Call what is returned when it is committed: until then a person's wish is not forgotten. */
+/** Call `answered` when it is committed: until then a person's wish is not forgotten. */
 function takeAsks({ asks, feed: { tables } }: FeedParts, pending: Pending) {
   const again = new Map(asks.again);
   const anew = new Set(asks.tables);
+  const asked: RowName[] = [];
   for (const table of tables) {
-    for (const key of asks.again.get(table.name) ?? []) pending.unread.push({ table, key });
+    for (const key of asks.again.get(table.name) ?? []) asked.push({ table, key });
     if (asks.tables.has(table.name)) renew(pending, table.name, { mends: false });
   }
-  return (): void => {
+  const answered = (): void => {
     for (const [table, keys] of again) {
       // Asked for meanwhile, too: it stays.
       if (asks.again.get(table) === keys) asks.again.delete(table);
     }
     for (const table of anew) asks.tables.delete(table);
   };
+  return { asked, answered };
 }
