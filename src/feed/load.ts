@@ -163,8 +163,15 @@ function valuesIn(
   return works.map(({ cells }) => columns.map((i) => cells![i] ?? null));
 }
 
-const keyOf = ({ route, key, cells }: Work): readonly Value[] =>
-  key ?? route.key.map((i) => cells![i] ?? null);
+/** The key that the target's row has before the work is done. */
+export const keyOf = ({ route, key, cells }: Work): readonly Value[] => key ?? keyIn(route, cells!);
+
+/** The key that it has behind it, or had. */
+export const keyBehind = ({ route, key, cells }: Work): readonly Value[] =>
+  cells === null ? key! : keyIn(route, cells);
+
+const keyIn = ({ key }: FeedRoute, cells: readonly Cell[]): readonly Value[] =>
+  key.map((i) => cells[i] ?? null);
 
 function putting(route: FeedRoute, works: readonly Work[], fresh: boolean): Writing {
   const { columns } = route;

@@ -3,7 +3,7 @@ import type { Change, TableSpec } from '../model/change.ts';
 import { type Cell, rowKey, type Value } from '../model/value.ts';
 import { type Aside, type AsideRow, nameOf } from './aside.ts';
 import type { Copy, InvalidRow } from './copy.ts';
-import type { Load, Work } from './load.ts';
+import { keyBehind, keyOf, type Load, type Work } from './load.ts';
 import type { Feed, FeedRoute } from './plan.ts';
 import type { Left } from './write.ts';
 
@@ -85,16 +85,15 @@ export async function setAside(
   if (aside.isEmpty && rows.size === 0 && refused.length === 0) return [];
   const found = [...unread];
   for (const [name, row] of moved) if (row !== null && aside.has(name)) found.push(row);
-  const last = new Map<string, Work>();
-  for (const work of load.works()) last.set(workName(feed, work), work);
   const details = new Map(refused.map(({ work, detail }) => [work, detail]));
-  for (const [name, work] of last) {
+  for (const { work, lacks } of lastOf(load, details)) {
     const row = rowOf(feed, work);
+    const name = named(work.route, row.key);
     const detail = details.get(work);
     if (rows.get(name) != null) continue;
     if (detail !== undefined) rows.set(name, refusedRow(feed, work, rowKey(row.key), detail));
     else if (work.cells === null || work.whole) rows.set(name, null);
-    else if (aside.has(name)) found.push(row);
+    else if (lacks || aside.has(name)) found.push(row);
   }
   for (const [name, one] of rows) {
     if (one !== null) done.delete(name);
@@ -105,12 +104,27 @@ export async function setAside(
   return found;
 }
 
+/**
+ * The last work of each row of the target, under whatever keys it had; `lacks`: a work that was
+ * refused is not made up for by it.
+ */
+function lastOf(load: Load, refused: ReadonlyMap<Work, string>) {
+  const last = new Map<string, { readonly work: Work; readonly lacks: boolean }>();
+  for (const work of load.works()) {
+    const { entity } = work.route;
+    const before = nameOf(entity.name, rowKey(keyOf(work)));
+    const isPart = work.cells !== null && !work.whole;
+    const lacks = refused.has(work) || (isPart && last.get(before)?.lacks === true);
+    last.delete(before);
+    last.set(nameOf(entity.name, rowKey(keyBehind(work))), { work, lacks });
+  }
+  return last.values();
+}
+
 function refusedRow({ to }: Feed, { route }: Work, key: string, why: string): AsideRow {
   const detail = `${to} refused it: ${why}`;
   return { entity: route.entity.name, reason: 'refused', key, detail };
 }
-
-const workName = (feed: Feed, work: Work): string => named(work.route, rowOf(feed, work).key);
 
 export function rowOf({ routes }: Feed, { route, image }: Work): RowName {
   const [table] = [...routes].find(([, some]) => some.includes(route))!;
