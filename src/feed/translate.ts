@@ -102,6 +102,8 @@ export function translate(
       const left = noteMove(standing, route, one, copy);
       // Of a row that is set aside under a new key nothing may stay under the old one.
       if (left !== null && copy?.kind === 'invalid') takeGone(route, left);
+      // Nor under the new key of a row that is not ours: a person may have kept what had it.
+      if (left !== null && copy?.kind === 'gone') takeGone(route, one.row);
       tally.count(route.entity.name, copy?.kind === 'gone' ? 'delete' : 'upsert');
     }
   };
