@@ -48,7 +48,8 @@ export function forget(decisions: Decisions, what: Forgettable): Promise<Forgott
       for (const [text, id] of refusals) if (id === item.id) refusals.delete(text);
     }
     const { entity } = what;
-    const systems = rows.map(({ system }) => system);
+    // Whichever system was met first.
+    const systems = rows.map(({ system }) => system).toSorted();
     return { entity, record: what.record, rows: systems, journal, parked: removed.length };
   });
 }
