@@ -211,7 +211,7 @@ async function operatorFor(parts: Parts): Promise<Daemon & AsyncDisposable> {
   const ledger = await existingLedger(parts);
   const mapped = await compileFor(parts, ledger);
   const entities = settledOnes(mapped);
-  const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
+  const decisions = await decisionsOf(parts, ledger, entities);
   const readers = openReaders(parts, entities);
   const operator = createOperator(decisions, {
     status: () => statusOf(parts, ledger, null),
@@ -265,7 +265,7 @@ async function planFor(parts: Parts, request: PlanRequest): Promise<EntityPlan[]
   const entities = settledOnes(await compileFor(parts, ledger)).filter(({ name }) =>
     wanted.includes(name),
   );
-  const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
+  const decisions = await decisionsOf(parts, ledger, entities);
   const { read } = scratch.use(openReaders(parts, entities));
   const unlinked = scratch.use(openTextSet(`${path}-unlinked`));
   const systems = [...parts.systems.keys()];

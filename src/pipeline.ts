@@ -1,5 +1,6 @@
 import { backoffSeconds } from './capture/backoff.ts';
 import type { Clock } from './capture/pace.ts';
+import { openRelease } from './capture/release.ts';
 import { openSnapshot, type Snapshot, type SnapshotChunk } from './capture/snapshot.ts';
 import { pause, untilStopped } from './capture/stream.ts';
 import type { Applier, Outcome } from './contract/applier.ts';
@@ -126,6 +127,7 @@ async function follow(
   if (judged !== null) report.released(judged);
   await using snapshot = snapshotOf(parts, participant, source, watch);
   const echoes = echoReader(decisions, parts.instance, system);
+  const release = openRelease(source);
   report.following(system, start, source, snapshot.loaded);
   let loading = !snapshot.loaded;
   if (!loading) loaded();
@@ -139,9 +141,9 @@ async function follow(
     });
     const context = { system, transactions: batch.transactions.length };
     const decided = await traced('decide', context, () =>
-      decisions.decide(units, { system, state }, watch.setAside(batch.transactions)),
+      decisions.commit(units, { system, state }, watch.setAside(batch.transactions)),
     );
-    source.settle(batch.position);
+    release.behind(decided.onDisk, batch.position);
     noteLooks(decisions, { system, instance: parts.instance }, batch.transactions);
     snapshot.committed(chunks);
     report.decided(system, batch, units, decided, chunks);

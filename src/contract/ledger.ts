@@ -21,9 +21,10 @@ export interface Ledger extends AsyncDisposable {
   commit(changes: LedgerCommit): Promise<void>;
   /**
    * Resolves when all that was committed before the call is on disk; to be awaited before anything
-   * outside may build on it. `ledger.unsynced` (halt): nobody knows what is.
+   * outside may build on it. `ledger.unsynced` (halt): nobody knows what is. `later`: nothing waits
+   * for it, so that it may share a sync that somebody waits for.
    */
-  synced(): Promise<void>;
+  synced(later?: 'later'): Promise<void>;
   /**
    * Outbox entries of `system` that may be sent now (not sent, not waiting, of complete source
    * transactions, of no entity in `except`), in seq order after `afterSeq`, at most `limit`.

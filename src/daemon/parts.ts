@@ -203,11 +203,10 @@ export async function decisionsOf(
   { systems }: Parts,
   ledger: Ledger,
   entities: readonly Entity[],
-  onSync: (seconds: number) => void,
 ): Promise<Decisions> {
   const byName = new Map(entities.map((entity) => [entity.name, entity]));
   const { records } = await ledger.desk.counts();
-  const decisions = openDecisions(ledger, byName, [...systems.keys()], { ...records }, onSync);
+  const decisions = openDecisions(ledger, byName, [...systems.keys()], { ...records });
   for (let before = Number.MAX_SAFE_INTEGER; ; ) {
     const page = await ledger.desk.parked({ before, limit: PAGE });
     for (const item of page) {

@@ -41,7 +41,7 @@ export async function rejoinNamed(
   const feed = feedsOf(mapped).find((one) => one.name === name);
   if (feed !== undefined) return rejoinedFeed(parts, feed);
   const entities = settledOnes(mapped);
-  const decisions = await decisionsOf(parts, ledger, entities, () => undefined);
+  const decisions = await decisionsOf(parts, ledger, entities);
   const { tables } = needsOf(name, { entities });
   const source = opened.use(await parts.systems.get(name)!.source(tables));
   const position = await source.start();

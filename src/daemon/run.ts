@@ -75,7 +75,9 @@ export async function run(first: Parts, { stop, onHangup, load }: RunOptions): P
   keepHeapSmall();
   const log = createLog(config.logLevel);
   const metrics = createMetrics(version);
-  await using ledger = await openLedger(first);
+  await using ledger = await openLedger(first, (seconds) => {
+    metrics.observe('carrick_ledger_commit_seconds', {}, seconds);
+  });
   const reporter = createReporter(metrics, log);
   const gate = createGate<Daemon>();
   using reloads = openReloads({ load, onHangup, log, metrics });
@@ -146,9 +148,7 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   await ledger.protect(guardsOf(parts.entities));
   const mapped = await compileFor(parts, ledger);
   const entities = settledOnes(mapped);
-  const decisions = await decisionsOf(parts, ledger, entities, (seconds) => {
-    metrics.observe('carrick_ledger_commit_seconds', {}, seconds);
-  });
+  const decisions = await decisionsOf(parts, ledger, entities);
   await using readers = openReaders(parts, entities);
   using _clocks = watchClocks(parts, reporter);
   await using _journal = keepJournal(decisions, { limits: parts.config, log: house.log, metrics });

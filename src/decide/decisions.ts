@@ -72,19 +72,23 @@ export interface Decisions {
   /** What deciding would come to; nothing is kept. */
   rehearse(units: readonly Unit[]): Promise<Pass>;
   /** Resolves when it is on disk. */
-  decide(
-    units: readonly Unit[],
-    source?: { readonly system: string; readonly state: (w: Working) => SourceState },
-    extra?: Extra,
-  ): Promise<Decided>;
+  decide(...asked: Asked): Promise<Decided>;
+  /** Resolves when it counts for what is decided next; on disk it is with `onDisk`. */
+  commit(...asked: Asked): Promise<Decided & { readonly onDisk: Promise<void> }>;
 }
+
+/** Units to decide, the place of the log behind them, and what else goes into the commit. */
+type Asked = [
+  units: readonly Unit[],
+  source?: { readonly system: string; readonly state: (w: Working) => SourceState },
+  extra?: Extra,
+];
 
 export function openDecisions(
   ledger: Ledger,
   entities: ReadonlyMap<string, Entity>,
   systems: readonly string[],
   population: Record<string, number>,
-  onSync: (seconds: number) => void,
   partEntries = 2000,
 ): Decisions {
   const head = ledger.head();
@@ -107,7 +111,7 @@ export function openDecisions(
   const { refused, already, refusals } = ground;
   const drifted = new Map<string, number>();
 
-  const commit: Decisions['decide'] = (units, source, extra) =>
+  const commit = (...[units, source, extra]: Asked): Promise<Decided> =>
     exclusively(async () => {
       const { pass, loaded } = await settled(ledger, ground, units, extra);
       const { w } = pass;
@@ -152,7 +156,7 @@ export function openDecisions(
     awaited,
     partEntries,
     ...{ looked: new Map(), rehearse: rehearsal(ledger, ground, exclusively) },
-    decide: durably(ledger, commit, onSync),
+    ...durably(ledger, commit),
   };
 }
 
@@ -164,15 +168,21 @@ const rehearsal =
 /** The next decision does not wait for the disk: it shares the sync. */
 function durably(
   ledger: Ledger,
-  commit: Decisions['decide'],
-  onSync: (seconds: number) => void,
-): Decisions['decide'] {
-  return async (...asked) => {
-    const decided = await commit(...asked);
-    const started = performance.now();
-    await ledger.synced();
-    onSync((performance.now() - started) / 1000);
-    return decided;
+  commit: (...asked: Asked) => Promise<Decided>,
+): Pick<Decisions, 'decide' | 'commit'> {
+  return {
+    async decide(...asked) {
+      const decided = await commit(...asked);
+      await ledger.synced();
+      return decided;
+    },
+    async commit(...asked) {
+      const decided = await commit(...asked);
+      const onDisk = ledger.synced('later');
+      // Whoever builds on it learns of a failure.
+      onDisk.catch(() => undefined);
+      return { ...decided, onDisk };
+    },
   };
 }
 

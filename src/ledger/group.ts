@@ -8,7 +8,7 @@ import { openWriter } from './write.ts';
 export interface Group {
   commit(changes: LedgerCommit): Promise<void>;
   ordinals(entity: string, wanted: readonly string[]): Promise<string[]>;
-  synced(): Promise<void>;
+  synced(later?: 'later'): Promise<void>;
   /** Runs what has a transaction of its own. */
   alone<T>(work: () => T): Promise<T>;
   /** Returns when all that was called so far is decided and on disk. */
@@ -26,9 +26,9 @@ interface Turn {
  * A commit is put into the open transaction at once, where reads see it; the transaction ends when
  * the event loop has been round.
  */
-export function openGroup(path: string, store: Store): Group {
+export function openGroup(path: string, store: Store, onSync?: (seconds: number) => void): Group {
   const writer = openWriter(store);
-  const disk = openSync(path);
+  const disk = openSync(path, onSync);
   let turn: Turn | null = null;
   const fail = (of: Turn, error: unknown): void => {
     undo(store);

@@ -6,7 +6,7 @@ import { halt } from '../errors.ts';
 import { adopt, compact, conform } from './conform.ts';
 import { openDesk } from './desk.ts';
 import { ledgerFault } from './faults.ts';
-import { openGroup } from './group.ts';
+import { type Group, openGroup } from './group.ts';
 import { takeOwnership } from './owner.ts';
 import { NO_PRIVACY, type Privacy } from './privacy.ts';
 import { openReader } from './read.ts';
@@ -31,9 +31,14 @@ import { openStore, refresh, type Store } from './store.ts';
  */
 export async function openSqliteLedger(
   path: string,
-  options: { readonly readOnly?: boolean; readonly privacy?: Privacy } = {},
+  options: {
+    readonly readOnly?: boolean;
+    readonly privacy?: Privacy;
+    /** Told how long each sync took. */
+    readonly onSync?: (seconds: number) => void;
+  } = {},
 ): Promise<SqliteLedger> {
-  const { readOnly = false, privacy = NO_PRIVACY } = options;
+  const { readOnly = false, privacy = NO_PRIVACY, onSync } = options;
   const release = readOnly ? () => {} : takeOwnership(path);
   try {
     const db = openDatabase(path, readOnly);
@@ -41,7 +46,7 @@ export async function openSqliteLedger(
       const store = openStore(db, path, privacy);
       if (readOnly) adopt(store, path);
       else conform(store, path, privacy.guards);
-      return serve(store, path, readOnly, release);
+      return serve(store, path, readOnly ? null : openGroup(path, store, onSync), release);
     } catch (error) {
       db.close();
       throw error;
@@ -66,7 +71,7 @@ export async function openScratchLedger(path: string, guards: Privacy['guards'])
     // Sealed with a key that nobody else knows: what a crash leaves behind tells nothing.
     const store = openStore(openDatabase(path, false), path, { keys: [randomBytes(32)], guards });
     conform(store, path, guards);
-    const ledger = serve(store, path, false, () => undefined);
+    const ledger = serve(store, path, openGroup(path, store), () => undefined);
     return {
       ...ledger,
       async [Symbol.asyncDispose]() {
@@ -87,7 +92,7 @@ export interface SqliteLedger extends Ledger {
   protect(guards: Privacy['guards']): Promise<void>;
 }
 
-function serve(store: Store, path: string, readOnly: boolean, release: () => void): SqliteLedger {
+function serve(store: Store, path: string, group: Group | null, release: () => void): SqliteLedger {
   const { db } = store;
   const reader = openReader(store);
   const desk = openDesk(store);
@@ -95,8 +100,7 @@ function serve(store: Store, path: string, readOnly: boolean, release: () => voi
     refresh(store);
     adopt(store, path);
   };
-  const run = openTurn(db, path, readOnly ? refreshed : null);
-  const group = readOnly ? null : openGroup(path, store);
+  const run = openTurn(db, path, group === null ? refreshed : null);
   const writable = () => {
     if (!db.isOpen) throw closed(path);
     if (group === null) throw new TypeError('This ledger was opened read-only.');
@@ -115,7 +119,7 @@ function serve(store: Store, path: string, readOnly: boolean, release: () => voi
       if (changes.forgotten === undefined) return;
       await writable().alone(() => run(() => compact(store, path)));
     },
-    synced: async () => writable().synced(),
+    synced: async (later) => writable().synced(later),
     ready: ask(reader.ready),
     sent: ask(reader.sent),
     protect: async (guards) => writable().alone(() => run(() => conform(store, path, guards))),

@@ -6,9 +6,21 @@ const round = (): Promise<void> => new Promise((resolve) => setImmediate(resolve
 export interface Sync {
   /** Something was written that is not on disk yet. */
   written(): void;
-  /** Resolves when all that was written before the call is on disk; calls share syncs. */
-  synced(): Promise<void>;
+  /**
+   * Resolves when all that was written before the call is on disk; calls share syncs. One for
+   * `later` begins when somebody else asks, or after a while.
+   */
+  synced(later?: 'later'): Promise<void>;
   close(): Promise<void>;
+}
+
+/** So long a sync that nobody waits for is put off. */
+const LATER_MS = 20;
+
+interface Planned {
+  readonly ended: Promise<void>;
+  /** Begins it once those before have ended. */
+  begin(): void;
 }
 
 /**
@@ -16,10 +28,10 @@ export interface Sync {
  * whichever descriptor wrote it. SQLite takes no lock on that file, so that closing a descriptor of
  * it drops none, and keeps it as long as a connection is open (https://www.sqlite.org/walformat.html).
  */
-export function openSync(path: string): Sync {
+export function openSync(path: string, onSync?: (seconds: number) => void): Sync {
   let log: Promise<FileHandle> | null = null;
   let running: Promise<void> = Promise.resolve();
-  let next: Promise<void> | null = null;
+  let next: Planned | null = null;
   let isDirty = false;
   const sync = async (): Promise<void> => {
     // What wakes by this commit commits within two rounds of the event loop, and shares the sync.
@@ -29,23 +41,35 @@ export function openSync(path: string): Sync {
     isDirty = false;
     try {
       log ??= open(`${path}-wal`, 'r+');
-      await (await log).datasync();
+      const opened = await log;
+      const started = performance.now();
+      await opened.datasync();
+      onSync?.((performance.now() - started) / 1000);
     } catch (error) {
       throw unsynced(path, error);
     }
+  };
+  const plan = (): Planned => {
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const before = running;
+    // One that is running may have begun before the last write. After a failure none succeeds:
+    // the kernel may have dropped what it could not write.
+    running = Promise.all([before, begun]).then(sync);
+    return { ended: running, begin };
   };
   return {
     written() {
       isDirty = true;
     },
-    synced() {
+    synced(later) {
       if (next === null && !isDirty) return running;
-      // One that is running may have begun before the last write. After a failure none succeeds:
-      // the kernel may have dropped what it could not write.
-      next ??= running = running.then(sync);
-      return next;
+      next ??= plan();
+      if (later === undefined) next.begin();
+      else setTimeout(next.begin, LATER_MS);
+      return next.ended;
     },
     async close() {
+      next?.begin();
       // Nobody is told: SQLite syncs it once more before it closes the file.
       await running.catch(() => undefined);
       await (await log?.catch(() => null))?.close();

@@ -89,7 +89,7 @@ export const METRICS = {
   },
   carrick_ledger_commit_seconds: {
     kind: 'histogram',
-    help: 'Time that a ledger commit waited for the disk.',
+    help: 'Time of a sync of the ledger to disk.',
     labels: [],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
   },

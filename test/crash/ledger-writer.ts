@@ -15,6 +15,6 @@ for (let n = ledger.head().nextRecord; ; n++) {
     ...outbox({ add: [entry(n)], remove: [n - 3] }),
   });
   // Several at once, so that kills also fall into shared transactions.
-  const print = committed.then(ledger.synced).then(() => process.stdout.write(`${n}\n`));
+  const print = committed.then(() => ledger.synced()).then(() => process.stdout.write(`${n}\n`));
   if (n % 3 === 0) await print;
 }

@@ -127,7 +127,7 @@ export function userChanges(world: World, bound: Bound, name: string, change: Ch
 async function processOn(world: World, { bound, entity }: Ground): Promise<Decisions> {
   const ledger = openMemoryLedger(undefined, world.disk);
   const entities = new Map([[entity.name, entity]]);
-  const decisions = openDecisions(ledger, entities, bound.systems, {}, () => {});
+  const decisions = openDecisions(ledger, entities, bound.systems, {});
   const { memory } = world;
   for (const [name, keys] of memory.generated) decisions.generated.set(name, keys);
   for (const [seq, reason] of memory.refused) decisions.refused.set(seq, reason);

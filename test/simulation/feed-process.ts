@@ -28,7 +28,7 @@ export async function bootDaemon(world: FeedWorld, daemon: Daemon): Promise<void
   );
   const slow = slowLedger(scheduler, daemon);
   const ledger = mutation?.ledger?.(slow) ?? slow;
-  const decisions = openDecisions(ledger, new Map(), [...systems.keys()], {}, () => {}, 10);
+  const decisions = openDecisions(ledger, new Map(), [...systems.keys()], {}, 10);
   const desk = openFeedDesk(feeds);
   const { stop, line } = daemon;
   const report = reportTo(world, daemon);

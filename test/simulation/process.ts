@@ -80,7 +80,6 @@ export async function boot(world: World): Promise<void> {
     known,
     systems,
     { ...records },
-    () => {},
     PARTS[scenario.seed % PARTS.length],
   );
   for (const item of await ledger.desk.parked({ limit: 1000 })) {

@@ -34,7 +34,7 @@ test.each(ledgers)('a child that has left the parent it waits for goes on: %s', 
   const child = createRecord(2, patchOf(order, 'crm', { no: 'O-1', customer: '1' }, 1000));
   const records = [parent, { ...child, outbox: { erp: 2 } }];
   await ledger.commit({ records, ...outbox({ add: [entry(2, { entity: 'order' })] }) });
-  const decisions = openDecisions(ledger, entities, ['crm', 'erp'], {}, () => {});
+  const decisions = openDecisions(ledger, entities, ['crm', 'erp'], {});
   const next = () => prepare(decisions, 'erp', 1, () => undefined);
   expect([await next(), await next()]).toEqual(['progress', null]);
 
@@ -57,7 +57,7 @@ test.each(ledgers)(
     const records = [parent, child].map((one) => ({ ...one, outbox: { erp: one.id } }));
     const pause = { kind: 'entity', name: 'customer', since: 1 } as const;
     await ledger.commit({ records, ...outbox({ add }), paused: { add: [pause], remove: [] } });
-    const decisions = openDecisions(ledger, entities, ['crm', 'erp'], {}, () => {});
+    const decisions = openDecisions(ledger, entities, ['crm', 'erp'], {});
     const next = () => prepare(decisions, 'erp', 1, () => undefined);
     expect([await next(), await next()]).toEqual(['progress', null]);
 

@@ -29,7 +29,7 @@ async function withOutbox(entries: readonly OutboxEntry[], device: Partial<Memor
     outbox: { add: entries, send: [], remove: [], release: [], wait: [] },
   });
   const entities = new Map([[entity.name, entity]]);
-  return openDecisions(ledger, entities, ['crm', 'erp'], {}, () => {}, PART);
+  return openDecisions(ledger, entities, ['crm', 'erp'], {}, PART);
 }
 
 /** Takes every write, and tells what came in which transaction. */

@@ -22,7 +22,7 @@ function noted() {
     return ledger.find(query);
   };
   const entities = new Map([[entity.name, entity]]);
-  const decisions = openDecisions({ ...ledger, find }, entities, ['crm', 'erp'], {}, () => {});
+  const decisions = openDecisions({ ...ledger, find }, entities, ['crm', 'erp'], {});
   return { decisions, asked };
 }
 

@@ -70,7 +70,7 @@ test.each([
 
 test('a row that was discarded is set aside again when it fails again', async () => {
   const ledger = openMemoryLedger();
-  const decisions = openDecisions(ledger, new Map(), ['crm', 'erp'], {}, () => undefined);
+  const decisions = openDecisions(ledger, new Map(), ['crm', 'erp'], {});
   const told: ParkedRow[] = [];
   const aside = await openAside(decisions, feed, (parked) => told.push(...(parked as ParkedRow[])));
   const row = { entity: 'customer', reason: 'refused', key: 'ada@x.test', detail: 'no' } as const;

@@ -78,7 +78,7 @@ async function open() {
     parked: { put: [PARKED], remove: [] },
   });
   const entities = new Map([['customer', ENTITY]]);
-  const decisions = openDecisions(ledger, entities, ['crm', 'erp'], {}, () => undefined);
+  const decisions = openDecisions(ledger, entities, ['crm', 'erp'], {});
   const shown: unknown[] = [];
   const to = { write: (line: string) => void shown.push(JSON.parse(line).method) };
   const asked: (readonly (readonly Value[])[])[] = [];

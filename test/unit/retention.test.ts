@@ -24,7 +24,7 @@ async function kept(
   for (let i = 0; i < entries.length; i += 1000) {
     await ledger.commit({ journal: entries.slice(i, i + 1000) });
   }
-  const decisions = openDecisions(ledger, new Map(), ['crm', 'erp'], {}, () => undefined);
+  const decisions = openDecisions(ledger, new Map(), ['crm', 'erp'], {});
   const metrics = createMetrics('0');
   const lines: string[] = [];
   const log = createLog('info', { write: (line: string) => void lines.push(line) });
