@@ -70,10 +70,9 @@ export async function loadComposition(path: string, env: Env, how: { offline: bo
 }
 
 async function loadParts(path: string, env: Env, how: { offline: boolean }): Promise<Parts> {
-  const types = await loadConnectors();
-  const loaded = loadConfig(path, env, {
-    types: [...types.keys()],
-    parseOptions: (type, options) => connectorOf(types, type).parse(options),
+  const loaded = await loadConfig(path, env, {
+    types: Object.keys(connectors),
+    parseOptions: async (type, options) => (await connectorOf(type)).parse(options),
   });
   if (!loaded.ok) throw new ConfigProblems([...loaded.problems, ...deeperProblems(loaded.rest)]);
   const config = loaded.value;
@@ -81,14 +80,16 @@ async function loadParts(path: string, env: Env, how: { offline: boolean }): Pro
   const offline = compile(config, null, undefined);
   const { instance } = config;
   const scratch = dirname(resolve(config.ledger.path));
-  const connect = (system: string, as: string): System => {
+  const connect = async (system: string, as: string): Promise<System> => {
     const { connector, options } = config.systems.get(system)!;
-    return connectorOf(types, connector).connect(options, { system, instance: as, scratch });
+    return (await connectorOf(connector)).connect(options, { system, instance: as, scratch });
   };
-  const systems = new Map([...config.systems.keys()].map((one) => [one, connect(one, instance)]));
-  const feedSources = new Map(
-    feedsOf(offline).map(({ name, from, to }) => [name, connect(from, feedInstance(instance, to))]),
-  );
+  const systems = new Map<string, System>();
+  for (const name of config.systems.keys()) systems.set(name, await connect(name, instance));
+  const feedSources = new Map<string, System>();
+  for (const { name, from, to } of feedsOf(offline)) {
+    feedSources.set(name, await connect(from, feedInstance(instance, to)));
+  }
   try {
     const schemas = how.offline ? undefined : await describeAll(config, systems);
     const entities = schemas === undefined ? offline : compile(config, null, schemas);
@@ -102,32 +103,27 @@ async function loadParts(path: string, env: Env, how: { offline: boolean }): Pro
 }
 
 export async function jsonSchema(of: 'config' | 'mapping'): Promise<object> {
-  const types = await loadConnectors();
-  return schemaOf(of, new Map([...types].map(([type, one]) => [type, one.optionsSchema])));
+  const options = Object.keys(connectors).map(
+    async (type) => [type, (await connectorOf(type)).optionsSchema] as const,
+  );
+  return schemaOf(of, new Map(await Promise.all(options)));
 }
 
-async function loadConnectors(): Promise<Map<string, Connector>> {
-  const loaded = new Map<string, Connector>();
-  for (const [type, load] of Object.entries(connectors)) loaded.set(type, await load());
-  return loaded;
-}
-
-function connectorOf(types: ReadonlyMap<string, Connector>, type: string): Connector {
-  const found = types.get(type);
-  if (found === undefined) throw new Error(`no connector ${type}`);
-  return found;
+function connectorOf(type: string): Promise<Connector> {
+  const load = connectors[type];
+  if (load === undefined) throw new Error(`no connector ${type}`);
+  return load();
 }
 
 async function describeAll(config: Config, systems: ReadonlyMap<string, System>) {
-  const schemas = new Map<string, readonly TableSchema[]>();
-  for (const [name, system] of systems) {
+  const described = [...systems].map(async ([name, system]) => {
     const tables = config.mappings.flatMap(({ value }) => {
       const table = value.systems[name]?.table;
       return table === undefined ? [] : [table];
     });
-    schemas.set(name, await system.describe([...new Set(tables)]));
-  }
-  return schemas;
+    return [name, await system.describe([...new Set(tables)])] as const;
+  });
+  return new Map<string, readonly TableSchema[]>(await Promise.all(described));
 }
 
 function cases({ config, entities }: Parts): CaseResult[] {

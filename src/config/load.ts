@@ -47,7 +47,8 @@ export interface SystemConfig {
 /** What the configuration must know of connectors; handed in, so that it imports none. */
 export interface Connectors {
   readonly types: readonly string[];
-  parseOptions(type: string, options: unknown): ParsedOptions;
+  /** Of a connector that is loaded for it: no driver is loaded that no system needs. */
+  parseOptions(type: string, options: unknown): Promise<ParsedOptions>;
 }
 
 export type Loaded =
@@ -60,7 +61,7 @@ export type Loaded =
     };
 
 /** Reads carrick.yaml and the mapping files it names: all of it, or everything wrong with it. */
-export function loadConfig(path: string, env: Env, connectors: Connectors): Loaded {
+export async function loadConfig(path: string, env: Env, connectors: Connectors): Promise<Loaded> {
   const text = readText(path);
   if (text === null) {
     const expected = 'a file that this user can read; `--config FILE` names another';
@@ -76,7 +77,7 @@ export function loadConfig(path: string, env: Env, connectors: Connectors): Load
   const checked = check(configSchema, { ...yaml, value });
   if (!checked.ok) problems.push(...checked.problems.map((problem) => masked(problem, secrets)));
   const missing = new Set(faults.map((fault) => placeOf(fault.path)));
-  const systems = loadSystems(value, missing, connectors, report);
+  const systems = await loadSystems(value, missing, connectors, report);
   const texts = new Map<string, string | null>([...files, [path, text]]);
   const salvaged = loadMappings(path, value, texts, report, problems);
   const whole = salvaged.flatMap((one) => one ?? []);
@@ -161,12 +162,12 @@ function textsIn(options: unknown): string[] {
 const placeOf = (path: Path): string => JSON.stringify(path);
 
 /** Also where other parts of the file are wrong, so that all mistakes are told at once. */
-function loadSystems(
+async function loadSystems(
   value: unknown,
   missing: ReadonlySet<string>,
   { types, parseOptions }: Connectors,
   report: Reporter,
-): Map<string, SystemConfig> {
+): Promise<Map<string, SystemConfig>> {
   const systems = new Map<string, SystemConfig>();
   for (const [name, system] of Object.entries(entriesOf(value, 'systems'))) {
     const { connector, ...options } = (system ?? {}) as { connector?: unknown };
@@ -178,7 +179,7 @@ function loadSystems(
       });
       continue;
     }
-    const parsed = parseOptions(connector, options);
+    const parsed = await parseOptions(connector, options);
     if (parsed.ok) {
       systems.set(name, { connector, options: parsed.options });
       continue;

@@ -13,7 +13,7 @@ const SECRET = 'hunter2-and-more';
 
 const connectors: Connectors = {
   types: ['postgres', 'mysql'],
-  parseOptions: (_type, options) => {
+  parseOptions: async (_type, options) => {
     const { url } = options as { url?: string };
     if (url?.startsWith('db://')) return { ok: true, options };
     return { ok: false, problems: [{ path: ['url'], message: `no address: ${url}` }] };
@@ -33,23 +33,23 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-function load(config: string, env: Record<string, string> = {}) {
+async function load(config: string, env: Record<string, string> = {}) {
   writeFileSync(join(directory, 'carrick.yaml'), config);
   return loadConfig(join(directory, 'carrick.yaml'), env, connectors);
 }
 
-function problems(config: string, env: Record<string, string> = {}): string[] {
-  const loaded = load(config, env);
+async function problems(config: string, env: Record<string, string> = {}): Promise<string[]> {
+  const loaded = await load(config, env);
   return loaded.ok ? [] : loaded.problems.map(brief);
 }
 
 const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
 
-test('reads the file of the design, with variables, secrets and defaults', () => {
+test('reads the file of the design, with variables, secrets and defaults', async () => {
   write('thing.yaml', MAPPING);
   write('thing.cases.yaml', '[]');
   write('secret', `db://${SECRET}\n`);
-  const loaded = load(
+  const loaded = await load(
     `systems:
   crm: {connector: postgres, url: "\${CRM_URL}", pool: 3}
   erp: {connector: mysql, url: "file:./secret", name: "\${NOWHERE:-x}"}
@@ -95,38 +95,38 @@ ledger: sqlite:carrick.db
 `;
   const personal = MAPPING.replace('{f: string}', '{f: {type: string, pii: true}}');
 
-  test('is needed where a mapping has personal fields, and there alone', () => {
+  test('is needed where a mapping has personal fields, and there alone', async () => {
     write('thing.yaml', MAPPING);
-    expect(problems(CONFIG)).toEqual([]);
+    expect(await problems(CONFIG)).toEqual([]);
     write('thing.yaml', personal);
-    expect(problems(CONFIG)).toEqual([
+    expect(await problems(CONFIG)).toEqual([
       expect.stringMatching(/3:1 thing has personal fields \(pii\), and no key seals them/),
     ]);
   });
 
-  test('is one, or a new one and old ones', () => {
+  test('is one, or a new one and old ones', async () => {
     write('thing.yaml', personal);
     const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte));
     write('key', `${two?.toString('base64')}\n`);
-    const loaded = load(`${CONFIG}ledger_key: ["\${KEY}", file:./key]`, {
+    const loaded = await load(`${CONFIG}ledger_key: ["\${KEY}", file:./key]`, {
       KEY: one!.toString('base64'),
     });
     expect(loaded).toMatchObject({ ok: true, value: { ledger: { keys: [one, two] } } });
   });
 
-  test('is not shown when it is wrong', () => {
+  test('is not shown when it is wrong', async () => {
     write('thing.yaml', personal);
-    const wrong = problems(`${CONFIG}ledger_key: "\${KEY}"`, { KEY: 'hunter2hunter2' });
+    const wrong = await problems(`${CONFIG}ledger_key: "\${KEY}"`, { KEY: 'hunter2hunter2' });
     expect(wrong).toEqual([expect.stringContaining('expected 32 bytes in base64')]);
     expect(wrong.join()).not.toContain('hunter2');
   });
 });
 
-test('tells every mistake of the file and of its mappings at once', () => {
+test('tells every mistake of the file and of its mappings at once', async () => {
   write('thing.yaml', MAPPING.replace('crm:', 'cmr:'));
   write('other.yaml', 'entity: other\nfeilds: {}\n');
   expect(
-    problems(`systems:
+    await problems(`systems:
   crm: {connector: postgrs, url: "db://x"}
   erp: {connector: mysql, url: "\${ERP_URL}"}
   Oa: {connector: mysql, url: "nonsense"}
@@ -158,7 +158,7 @@ log_level: infos
   `);
 });
 
-test('no secret is ever shown', () => {
+test('no secret is ever shown', async () => {
   write('thing.yaml', MAPPING);
   const text = `systems:
   crm:
@@ -175,7 +175,7 @@ log_level: "\${PASSWORD}"
     `${text}  - ${SECRET}: [\n`,
     text.replace('url: "', `url: "${SECRET}: "`),
   ]) {
-    const loaded = load(config, { PASSWORD: SECRET });
+    const loaded = await load(config, { PASSWORD: SECRET });
     if (loaded.ok) throw new Error('expected problems');
     const terminal = formatProblems(loaded.problems, () => config);
     expect(terminal).not.toContain(SECRET.slice(0, 7));
@@ -183,13 +183,13 @@ log_level: "\${PASSWORD}"
   }
 });
 
-test('a file that is not there, and a secret that is not there', () => {
-  expect(loadConfig('/nowhere/carrick.yaml', {}, connectors)).toMatchObject({
+test('a file that is not there, and a secret that is not there', async () => {
+  expect(await loadConfig('/nowhere/carrick.yaml', {}, connectors)).toMatchObject({
     ok: false,
     problems: [{ line: 1, column: 1, message: 'the file cannot be read' }],
   });
   expect(
-    problems(`systems: {crm: {connector: mysql, url: "file:/nowhere/secret"}}
+    await problems(`systems: {crm: {connector: mysql, url: "file:/nowhere/secret"}}
 mappings: [x.yaml]
 ledger: sqlite:x
 `),
