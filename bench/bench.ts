@@ -36,7 +36,7 @@ export interface Contest {
 export interface Figure {
   readonly key: string;
   readonly work: string;
-  readonly unit: 'rows/s' | 'updates/s' | 'ms' | 's' | 'MiB';
+  readonly unit: 'rows/s' | 'updates/s' | 'ms' | 's' | 'MiB' | 'µs/row';
   /** Wanted of the ratio Carrick / peer, by contender: a number or more, or that much or less. */
   readonly goals: Readonly<Record<string, Goal>>;
   /** Wanted of Carrick's own figure, at most. */

@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { scratchFolder } from '../test/support/index.ts';
-import { peakMiB } from './process.ts';
+import { cpuSeconds, peakMiB } from './process.ts';
 import type { Side } from './side.ts';
 
 const PROJECT = join(import.meta.dirname, 'debezium');
@@ -28,6 +28,8 @@ export async function buildDebezium(): Promise<Built> {
 export interface Debezium extends AsyncDisposable {
   start(): void;
   peakMiB(): number;
+  /** Processor time of the running process so far. */
+  cpuSeconds(): number;
   stop(): Promise<void>;
 }
 
@@ -48,6 +50,12 @@ export async function prepareDebezium(classPath: string, from: Side, to: Side): 
   const log = join(folder, 'debezium.log');
   let child: ChildProcess | undefined;
   process.on('exit', () => child?.kill('SIGKILL'));
+  const running = (): number => {
+    if (child?.pid === undefined || child.exitCode !== null) {
+      throw new Error(`Debezium has ended:\n${causes(readFileSync(log, 'utf8'))}`);
+    }
+    return child.pid;
+  };
   const stop = async (): Promise<void> => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((done) => child?.once('exit', done));
@@ -63,12 +71,8 @@ export async function prepareDebezium(classPath: string, from: Side, to: Side): 
       });
       closeSync(output);
     },
-    peakMiB() {
-      if (child?.pid === undefined || child.exitCode !== null) {
-        throw new Error(`Debezium has ended:\n${causes(readFileSync(log, 'utf8'))}`);
-      }
-      return peakMiB(child.pid);
-    },
+    peakMiB: () => peakMiB(running()),
+    cpuSeconds: () => cpuSeconds(running()),
     stop,
     [Symbol.asyncDispose]: stop,
   };

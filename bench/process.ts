@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Largest resident set so far (VmHWM), proc_pid_status(5). */
 export function peakMiB(pid: number): number {
@@ -8,11 +8,27 @@ export function peakMiB(pid: number): number {
 }
 
 /** Processor time so far, user and system (proc_pid_stat(5)); Linux counts in hundredths. */
-export function cpuSeconds(pid: number): number {
+export const cpuSeconds = (pid: number): number => hundredths(pid, 2) / 100;
+
+/** The first of utime, stime, and what children had who have ended: cutime and cstime. */
+function hundredths(pid: number, of: 2 | 4): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // Behind the name, which may hold anything, utime and stime are the 12th and 13th.
+  // Behind the name, which may hold anything, utime is the 12th.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return fields.slice(11, 11 + of).reduce((sum, field) => sum + Number(field), 0);
+}
+
+/** Processor time of a database server so far: all processes that work in its folder. */
+export function serverSeconds(folder: string): number {
+  let sum = 0;
+  for (const name of readdirSync('/proc')) {
+    try {
+      if (readlinkSync(`/proc/${name}/cwd`) === folder) sum += hundredths(Number(name), 4);
+    } catch {
+      // Not a process, or it has just ended.
+    }
+  }
+  return sum / 100;
 }
 
 /** Seconds from starting a program to its end, its output thrown away by the kernel. */

@@ -4,6 +4,7 @@ import type { Bench, Contender, Figure, Goal, Sizes } from '../bench.ts';
 import { prepareDaemon } from '../daemon.ts';
 import { buildDebezium, type Debezium, prepareDebezium } from '../debezium.ts';
 import { replicate, type Subscription, subscribe } from '../native.ts';
+import { serverSeconds } from '../process.ts';
 import { ask, mustAgree, openSide, type Side, untilVisible } from '../side.ts';
 
 type Product = 'postgres' | 'mariadb';
@@ -28,6 +29,7 @@ const COMMON = [
     'from the start of the replicating program to the last update; both sides are then compared.',
   'Commits reach the disk on both servers; but PostgreSQL applies a subscription with ' +
     'synchronous_commit = off, its default.',
+  'Processor time is that of the same span; what a server still writes behind it is not in it.',
   'Reading the echoes of the last deliveries, after the target shows them, is not timed.',
   'Only one side is written to. Carrick is told so (a feed); Carrick settling is not: it keeps ' +
     'links, views and stamps, and reads both logs.',
@@ -95,14 +97,42 @@ function figuresOf(
     { key: 'bulk', work: `${way}, one transaction of ${rows} inserts`, goals: goals(1) },
     { key: 'singles', work: `${way}, backlog of ${transactions} updates`, goals: goals(3) },
   ].map((figure): Figure => ({ ...figure, unit: 'rows/s' }));
-  return [...rates, peak];
+  const times = [
+    { key: 'bulkAll', work: `${way}, inserts, processor time of all that takes part` },
+    { key: 'bulkServers', work: `${way}, inserts, of it the two servers` },
+    { key: 'singlesAll', work: `${way}, updates, processor time of all that takes part` },
+    { key: 'singlesServers', work: `${way}, updates, of it the two servers` },
+  ].map((figure): Figure => ({ ...figure, unit: 'µs/row', goals: {} }));
+  return [...rates, peak, ...times];
 }
 
-/** The last row of a load is the last that a follower in log order brings. */
-async function timed(target: Side, id: number, rev: number, rows: number): Promise<number> {
-  const started = performance.now();
-  await untilVisible(target, id, rev);
-  return (rows * 1000) / (performance.now() - started);
+type Load = 'bulk' | 'singles';
+
+interface Follower {
+  /** Processor time so far of what stands between the servers. */
+  cpuSeconds(): number;
+}
+
+/** Starts measuring a load; `seen` ends it with the last row, the last that a follower brings. */
+function timing(load: Load, rows: number, servers: readonly TestServer[]) {
+  const folders = servers.flatMap(({ dataDir }) => dataDir ?? []);
+  const used = (): number => folders.reduce((sum, folder) => sum + serverSeconds(folder), 0);
+  const [started, before] = [performance.now(), used()];
+  return {
+    async seen(target: Side, rev: number, follower?: Follower, already = 0) {
+      await untilVisible(target, rows, rev);
+      const rate = (rows * 1000) / (performance.now() - started);
+      const micros = (seconds: number): number => (seconds * 1e6) / rows;
+      const own = follower === undefined ? 0 : follower.cpuSeconds() - already;
+      const shared = used() - before;
+      return {
+        [load]: rate,
+        ...(folders.length < servers.length
+          ? {}
+          : { [`${load}All`]: micros(shared + own), [`${load}Servers`]: micros(shared) }),
+      };
+    },
+  };
 }
 
 function carrick(
@@ -121,16 +151,18 @@ function carrick(
       daemon.start();
       await daemon.ready();
       await crm.insert(1, bulk);
-      const bulkRate = await timed(erp, bulk, 0, bulk);
+      const large = timing('bulk', bulk, [source, target]);
+      const loaded = await large.seen(erp, 0, daemon, daemon.cpuSeconds());
       await mustAgree(crm, erp);
       await daemon.drained();
       const peak = daemon.peakMiB();
       await daemon.stop();
       await crm.update(1, singles, 1);
+      const backlog = timing('singles', singles, [source, target]);
       daemon.start();
-      const singlesRate = await timed(erp, singles, 1, singles);
+      const updated = await backlog.seen(erp, 1, daemon);
       await mustAgree(crm, erp);
-      return { bulk: bulkRate, singles: singlesRate, peak };
+      return { ...loaded, ...updated, peak };
     },
   };
 }
@@ -149,15 +181,15 @@ function nativeReplication(
       await using subscription = await follow(crm, erp);
       await subscription.enable();
       await crm.insert(1, bulk);
-      const bulkRate = await timed(erp, bulk, 0, bulk);
+      const loaded = await timing('bulk', bulk, [source, target]).seen(erp, 0);
       await mustAgree(crm, erp);
       await subscription.disable();
       await crm.update(1, singles, 1);
-      const catchingUp = timed(erp, singles, 1, singles);
+      const catchingUp = timing('singles', singles, [source, target]).seen(erp, 1);
       await subscription.enable();
-      const singlesRate = await catchingUp;
+      const updated = await catchingUp;
       await mustAgree(crm, erp);
-      return { bulk: bulkRate, singles: singlesRate };
+      return { ...loaded, ...updated };
     },
   };
 }
@@ -177,17 +209,19 @@ function jdbcSink(
       debezium.start();
       await untilFollowed(crm, erp, debezium);
       await crm.insert(1, bulk);
-      const bulkRate = await timed(erp, bulk, 0, bulk);
+      const large = timing('bulk', bulk, [source, target]);
+      const loaded = await large.seen(erp, 0, debezium, debezium.cpuSeconds());
       await mustAgree(crm, erp);
       // Its offsets reach their file after the rows reach the target.
       await sleep(2000);
       const peak = debezium.peakMiB();
       await debezium.stop();
       await crm.update(1, singles, 1);
+      const backlog = timing('singles', singles, [source, target]);
       debezium.start();
-      const singlesRate = await timed(erp, singles, 1, singles);
+      const updated = await backlog.seen(erp, 1, debezium);
       await mustAgree(crm, erp);
-      return { bulk: bulkRate, singles: singlesRate, peak };
+      return { ...loaded, ...updated, peak };
     },
   };
 }
