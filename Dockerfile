@@ -6,15 +6,10 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY tsconfig.json tsconfig.build.json ./
+COPY rolldown.config.ts ./
 COPY connectors connectors
 COPY src src
 RUN npm run build
-
-FROM ${NODE_IMAGE} AS dependencies
-WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev
 
 FROM ${NODE_IMAGE}
 ARG VERSION=unknown
@@ -25,12 +20,11 @@ LABEL org.opencontainers.image.title="Carrick" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 WORKDIR /app
-COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY LICENSE package.json ./
 # The ledger's folder is all that is ever written; a volume over it takes this owner.
-RUN chmod 755 dist/src/main.js \
- && ln -s /app/dist/src/main.js /usr/local/bin/carrick \
+RUN chmod 755 dist/main.js \
+ && ln -s /app/dist/main.js /usr/local/bin/carrick \
  && install -d -o 1000 -g 1000 -m 700 /var/lib/carrick
 # SQLite spills there too: /tmp may be read-only.
 # The nursery of V8's heap is kept small: three spaces of 16 MiB are its default.

@@ -10,8 +10,8 @@ import { cpuSeconds, peakMiB } from './process.ts';
 import type { Side } from './side.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-/** Compiled, as the image has it: else every start would strip the types of all files first. */
-const PROGRAM = join(ROOT, 'dist/src/main.js');
+/** Built, as the image has it: else every start would strip the types of all files first. */
+const PROGRAM = join(ROOT, 'dist/main.js');
 /** As its first line has it, and the image. */
 const NURSERY = '--max-semi-space-size=8';
 const START_TIMEOUT_MS = 20_000;

@@ -28,7 +28,7 @@ test('built for production, it runs read-only, unprivileged and as PID 1', async
     LISTEN: `127.0.0.1:${await freePort()}`,
   };
   const { stdout } = await promisify(execFile)(join(ROOT, SCRIPT), [], { cwd: ROOT, env });
-  expect(stdout).toMatch(/^size: dist .*M, node_modules .*M$/m);
+  expect(stdout).toMatch(/^size: .*M$/m);
   expect(stdout).toContain('ok: only /var/lib/carrick can be written');
   expect(stdout).toContain('ok: PID 1 stops cleanly at SIGTERM');
 }, 300_000);
@@ -37,7 +37,7 @@ test('the script takes the same steps as the Dockerfile', () => {
   const script = textOf(SCRIPT);
   const steps = textOf('Dockerfile').matchAll(/^RUN (npm .*)$/gm);
   const commands = [...steps].map(([, command]) => command);
-  expect(commands).toEqual(['npm ci', 'npm run build', 'npm ci --omit=dev']);
+  expect(commands).toEqual(['npm ci', 'npm run build']);
   // `npm ci` with everything is what whoever runs the tests has done.
   for (const command of commands.slice(1)) expect(script).toContain(command);
   const copied = [...textOf('Dockerfile').matchAll(/^COPY (?!--from)(.*) \S+$/gm)]
