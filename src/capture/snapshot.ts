@@ -226,7 +226,10 @@ function answers(
   const found = new Set(keyed.map(({ key }) => rowKey(key)));
   const left = step.keys.filter((key) => !found.has(rowKey(key)));
   if (cut) return { missing: [], unread: left };
-  return { missing: left.filter((key) => !touched.has(rowKey(key))), unread: [] };
+  const missing = left.filter((key) => !touched.has(rowKey(key)));
+  if (step.kind === 'sweep') return { missing, unread: [] };
+  // The log may have told too little of a row that came: that it waits here was enough then.
+  return { missing, unread: left.filter((key) => touched.has(rowKey(key))) };
 }
 
 /** Rows of which the log told too little are read by key. */
