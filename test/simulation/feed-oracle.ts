@@ -101,9 +101,9 @@ export function watchFeed(
         fail('backwards', `from ${mirror.at} to ${after.position}`);
         return;
       }
-      const touched = advance(known.source, mirror, from.commit, to.commit);
+      const { touched, moved } = advance(known.source, mirror, from.commit, to.commit);
       place = after;
-      checkHeld(known, feed.to, mirror, commit, fail);
+      checkHeld(known, feed.to, mirror, { commit, moved }, fail);
       for (const key of writtenIn(mirror, ways, commit)) {
         if (touched.has(key)) continue;
         const left = reads.get(key) ?? 0;
@@ -148,9 +148,13 @@ const isHalf = ({ source }: Known, ways: readonly Way[], { commit, change }: Pla
         source.misfit(table, commit) === '' && ways.some(({ source: from }) => from === table),
     ) === true;
 
-/** The log up to `to`; what it says of the rows since `from`, by table and key. */
-function advance(source: SimulatedSystem, mirror: Mirror, from: number, to: number): Set<string> {
+/**
+ * The log up to `to`; what it says of the rows since `from`, by table and key, and the keys of
+ * those that got another one.
+ */
+function advance(source: SimulatedSystem, mirror: Mirror, from: number, to: number) {
   const touched = new Set<string>();
+  const moved = new Set<string>();
   for (let at = Math.min(from, mirror.at); at < to; at++) {
     for (const { table, before, after } of source.log[at]?.changes ?? []) {
       const rows = mirror.rows.get(table) ?? new Map<string, Cells>();
@@ -158,13 +162,17 @@ function advance(source: SimulatedSystem, mirror: Mirror, from: number, to: numb
       for (const row of [before, after]) {
         if (row !== null) touched.add(`${table} ${source.keyOf(table, row.cells)}`);
       }
+      if (before !== null && after !== null) {
+        const key = source.keyOf(table, before.cells);
+        if (key !== source.keyOf(table, after.cells)) moved.add(`${table} ${key}`);
+      }
       if (at < mirror.at) continue;
       if (before !== null) rows.delete(source.keyOf(table, before.cells));
       if (after !== null) rows.set(source.keyOf(table, after.cells), after.cells);
     }
   }
   mirror.at = Math.max(mirror.at, to);
-  return touched;
+  return { touched, moved };
 }
 
 const copyName = ({ copyKey }: Way, cells: Cells): string =>
@@ -188,8 +196,17 @@ function writtenIn(mirror: Mirror, ways: readonly Way[], { changes }: Commit): S
   return written;
 }
 
-/** While deletes are held none is passed on: a person has to decide first. */
-function checkHeld(known: Known, to: string, { rows }: Mirror, commit: Commit, fail: Fail): void {
+/**
+ * While deletes are held none is passed on: a person has to decide first. That a copy goes from
+ * under the key that its row had is none.
+ */
+function checkHeld(
+  known: Known,
+  to: string,
+  { rows }: Mirror,
+  { commit, moved }: { readonly commit: Commit; readonly moved: ReadonlySet<string> },
+  fail: Fail,
+): void {
   if (known.twins()) return;
   const held = [...known.parked()].filter((one) => one.reason === 'flood' && one.system === to);
   for (const { table, before, after } of commit.changes) {
@@ -198,6 +215,7 @@ function checkHeld(known: Known, to: string, { rows }: Mirror, commit: Commit, f
       if (way.target !== table || way.to !== to) continue;
       if (!held.some(({ entity }) => entity === way.entity)) continue;
       const key = copyName(way, before.cells);
+      if (moved.has(`${way.source} ${key}`)) continue;
       if (rows.get(way.source)?.has(key) !== true) fail('held', `${way.entity} ${key} was removed`);
     }
   }
