@@ -55,7 +55,7 @@ interface KnownQuery {
  * duplicates: the row that stands in their way may be the one that is found to be gone.
  */
 export async function knownRows(
-  { ledger: { desk } }: Decisions,
+  decisions: Decisions,
   { system, routes }: MappedTables,
   { table, from, limit, only }: KnownQuery,
 ): Promise<KnownRows> {
@@ -70,13 +70,10 @@ export async function knownRows(
   const following = entities[at + 1];
   const behind = following === undefined ? null : { entity: following, after: null };
   if (entity === from.entity && from.parked !== undefined) {
-    const before = from.parked === null ? {} : { before: from.parked };
-    const items = await desk.parked({ entity, limit: PAGE, ...before });
-    const last = items.length < PAGE ? undefined : items.at(-1);
-    const keys = rowsOf(items, system).map(valuesOf);
-    const next = last === undefined ? behind : { entity, after: null, parked: last.id };
-    return { keys, besides: [], next };
+    const { keys, next } = await parkedRows(decisions, system, entity, from.parked);
+    return { keys: keys.map(valuesOf), besides: [], next: next ?? behind };
   }
+  const { desk } = decisions.ledger;
   const records = await desk.linked(system, entity, from.after, limit);
   const texts = records.map(({ views }) => views[system]?.key ?? '');
   const last = texts.at(-1);
@@ -88,6 +85,19 @@ export async function knownRows(
     view !== undefined && (only === null || only.holds(view.values)) ? [valuesOf(view.key)] : [],
   );
   return { keys, besides: besides.map(valuesOf), next };
+}
+
+/** One page of an entity's parked rows, the newest first; `next` null: there are no more. */
+export async function parkedRows(
+  { ledger: { desk } }: Decisions,
+  system: string,
+  entity: string,
+  before: number | null = null,
+): Promise<{ readonly keys: readonly string[]; readonly next: Sweep | null }> {
+  const items = await desk.parked({ entity, limit: PAGE, ...(before === null ? {} : { before }) });
+  const last = items.length < PAGE ? undefined : items.at(-1);
+  const next = last === undefined ? null : { entity, after: null, parked: last.id };
+  return { keys: rowsOf(items, system), next };
 }
 
 const rowsOf = (items: readonly Parked[], system: string): string[] =>

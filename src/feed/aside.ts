@@ -19,6 +19,7 @@ export interface Aside {
   /** Rows that are in order again. */
   clear(names: readonly string[]): Promise<void>;
   has(name: string): boolean;
+  names(): Iterable<string>;
   /** No row is set aside. */
   readonly isEmpty: boolean;
   /** Entities of which deletes are held. */
@@ -40,6 +41,8 @@ const now = (): Micros => Date.now() * 1000;
 
 /** What names a row of the source, as one entity has it. */
 export const nameOf = (entity: string, key: string): string => JSON.stringify([entity, key]);
+
+export const namedBy = (name: string) => JSON.parse(name) as [entity: string, key: string];
 
 export async function openAside(
   decisions: Decisions,
@@ -75,6 +78,7 @@ export async function openAside(
       return rows.size === 0;
     },
     has: (name) => rows.has(name),
+    names: () => rows.keys(),
     flooded: [...flooded],
     async put(some) {
       const fresh: AsideRow[] = [];

@@ -1,13 +1,15 @@
-import { parseProgress, type Resyncing, resyncOf } from '../capture/progress.ts';
+import { isLoaded, parseProgress, type Resyncing, resyncOf } from '../capture/progress.ts';
 import type { RowName, Snapshot, SnapshotChunk } from '../capture/snapshot.ts';
 import type { FeedPlace } from '../contract/copier.ts';
 import type { Source } from '../contract/source.ts';
 import { noteLooks } from '../decide/looks.ts';
 import type { SourceBatch, Transaction } from '../model/change.ts';
 import type { Position } from '../model/position.ts';
+import { rowKeyValues } from '../model/value.ts';
 import type { FedRows } from '../observe/report.ts';
 import type { FloodCounts } from '../reconcile/flood.ts';
-import { type FeedParts, type Memory, misfit } from './parts.ts';
+import { namedBy } from './aside.ts';
+import { type FeedParts, type Memory, misfit, progressOf } from './parts.ts';
 import { rowOf, setAside } from './standing.ts';
 import { noteSizes } from './tables.ts';
 import type { Translated } from './translate.ts';
@@ -85,7 +87,11 @@ export async function carryOut(
   const started = performance.now();
   const { unread, refused } =
     load.size > 0 ? await writer.write(load) : { unread: [], refused: [] };
-  const stale = await setAside(parts, translated.standing, load, { refused, done: pending.done });
+  const stale = await setAside(parts, translated.standing, load, {
+    refused,
+    done: pending.done,
+    unsettled: () => unsettled(run),
+  });
   pending.chunks.push(...translated.chunks);
   const told = batches.flatMap(({ transactions }) => transactions);
   pending.looks.push(...told.filter(({ mark }) => mark?.lane === 'look'));
@@ -107,6 +113,14 @@ export async function carryOut(
   if (!run.complete) return;
   await keep(run, batches.at(-1)!.position, load.size > 0, started);
   for (const [table, why] of pending.broken) throw misfit(parts.feed.from, table, why);
+}
+
+function unsettled({ parts: { feed }, place, pending }: Run): Set<string> {
+  const now = progressOf(place.now);
+  const names = feed.tables.map(({ name }) => name);
+  const isSettled = (name: string) =>
+    !pending.unread.has(name) && isLoaded(parseProgress(now[name]));
+  return new Set(names.filter((name) => !isSettled(name)));
 }
 
 /** What a table was to be read anew for before, it still is. */
@@ -144,10 +158,16 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
     told(0);
     return;
   }
-  await writer.commit({ position, progress: text });
-  place.now = { position, progress: text };
-  answered();
-  if (pending.done.size > 0) await parts.aside.clear([...pending.done]);
+  try {
+    await writer.commit({ position, progress: text });
+    place.now = { position, progress: text };
+    answered();
+    if (pending.done.size > 0) await parts.aside.clear([...pending.done]);
+  } catch (error) {
+    // It may be committed, and is not told again.
+    lookAgain(parts, pending.done);
+    throw error;
+  }
   noteSizes(parts, progress);
   parts.guard.keep(run.counted);
   run.keptAt = performance.now();
@@ -159,6 +179,19 @@ async function keep(run: Run, position: Position, wrote: boolean, started: numbe
   run.loading = false;
   parts.sizes.estimated.clear();
   parts.report.loaded(parts.feed.name);
+}
+
+/** Rows that may be in order again are read when the loop next goes round. */
+function lookAgain({ asks, feed: { routes } }: FeedParts, names: ReadonlySet<string>): void {
+  for (const [table, some] of routes) {
+    const entities = new Set(some.map(({ entity }) => entity.name));
+    const keys = [...names]
+      .map(namedBy)
+      .filter(([entity]) => entities.has(entity))
+      .map(([, key]) => rowKeyValues(key, table.key.length));
+    if (keys.length === 0) continue;
+    asks.again.set(table.name, [...(asks.again.get(table.name) ?? []), ...keys]);
+  }
 }
 
 /** Call `answered` when it is committed: until then a person's wish is not forgotten. */

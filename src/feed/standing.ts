@@ -1,8 +1,8 @@
 import type { RowName } from '../capture/snapshot.ts';
 import type { Change, TableSpec } from '../model/change.ts';
 import { type Cell, rowKey, type Value } from '../model/value.ts';
-import { type Aside, type AsideRow, nameOf } from './aside.ts';
-import type { Copy, InvalidRow } from './copy.ts';
+import { type Aside, type AsideRow, namedBy, nameOf } from './aside.ts';
+import { type Copy, type InvalidRow, passesDeletes } from './copy.ts';
 import { keyBehind, keyOf, type Load, type Work } from './load.ts';
 import type { Feed, FeedRoute } from './plan.ts';
 import type { Left } from './write.ts';
@@ -14,13 +14,23 @@ import type { Left } from './write.ts';
 export interface Standing {
   /** By name: why a row is to be set aside; null: it is in order, or nobody's concern any more. */
   readonly rows: Map<string, AsideRow | null>;
+  /** Of `rows` those that the source has no longer: what was refused of them counts no more. */
+  readonly left: Set<string>;
+  /** Entities whose rows went at once: those that were set aside are no more. */
+  readonly emptied: Set<string>;
   /** Rows with another key now, by the names that they had; null: all of the row was told. */
   readonly moved: Map<string, RowName | null>;
   /** Rows of which too little was told while they are not in order. */
   readonly unread: RowName[];
 }
 
-export const nothingStands = (): Standing => ({ rows: new Map(), moved: new Map(), unread: [] });
+export const nothingStands = (): Standing => ({
+  rows: new Map(),
+  left: new Set(),
+  emptied: new Set(),
+  moved: new Map(),
+  unread: [],
+});
 
 export const keyIn = ({ columns, key }: TableSpec, image: readonly Cell[]): Value[] =>
   key.map((name) => image[columns.indexOf(name)] ?? null);
@@ -30,7 +40,7 @@ const named = ({ entity }: FeedRoute, key: readonly Value[]): string =>
 
 /** `image`: of the source's row; null: nothing of it is for the target. */
 export function noteCopy(
-  { rows, unread }: Standing,
+  { rows, left, unread }: Standing,
   route: FeedRoute,
   table: TableSpec,
   image: readonly Cell[],
@@ -39,6 +49,8 @@ export function noteCopy(
   if (copy !== null && copy.kind !== 'invalid' && rows.size === 0) return;
   const key = keyIn(table, image);
   const name = named(route, key);
+  if (copy === null) left.add(name);
+  else left.delete(name);
   if (copy?.kind === 'invalid') rows.set(name, invalidRow(route, key, copy));
   else if (copy?.kind !== 'row' || copy.whole) rows.set(name, null);
   else if (rows.get(name) != null) unread.push({ table, key });
@@ -54,7 +66,7 @@ function invalidRow({ entity }: FeedRoute, key: readonly Value[], { faults }: In
  * Returns the image of the old key; null: it is the same.
  */
 export function noteMove(
-  { rows, moved, unread }: Standing,
+  { rows, left, moved, unread }: Standing,
   route: FeedRoute,
   { table, row, old }: Change,
   copy: Copy | null,
@@ -67,7 +79,39 @@ export function noteMove(
   if (isPart && rows.get(name) != null) unread.push({ table, key });
   moved.set(name, isPart ? { table, key } : null);
   rows.set(name, null);
+  // Of a row that is set aside under its new key the copy under the old one is to go.
+  if (copy?.kind !== 'invalid' || !passesDeletes(route)) left.add(name);
   return old;
+}
+
+/** All rows went at once, whatever becomes of their copies; `load`: what came before that. */
+export function noteEmptied(
+  { rows, left, emptied }: Standing,
+  { entity }: FeedRoute,
+  feed: Feed,
+  load: Load,
+): void {
+  load.sections();
+  const names = [
+    ...rows.keys(),
+    ...[...load.works()].map((work) => named(work.route, rowOf(feed, work).key)),
+  ];
+  for (const name of names) {
+    if (namedBy(name)[0] !== entity.name) continue;
+    rows.set(name, null);
+    left.add(name);
+  }
+  emptied.add(entity.name);
+}
+
+interface Aftermath {
+  readonly refused: Left['refused'];
+  readonly done: Set<string>;
+  /**
+   * Tables of which rows are still to be read: the target may have anything of them, and under a
+   * new key nobody would ask for them.
+   */
+  readonly unsettled: () => ReadonlySet<string>;
 }
 
 /**
@@ -78,22 +122,27 @@ export function noteMove(
  */
 export async function setAside(
   { feed, aside }: { readonly feed: Feed; readonly aside: Aside },
-  { rows, moved, unread }: Standing,
+  { rows, left, emptied, moved, unread }: Standing,
   load: Load,
-  { refused, done }: { readonly refused: Left['refused']; readonly done: Set<string> },
+  { refused, done, unsettled }: Aftermath,
 ): Promise<RowName[]> {
   if (aside.isEmpty && rows.size === 0 && refused.length === 0) return [];
   const found = [...unread];
-  for (const [name, row] of moved) if (row !== null && aside.has(name)) found.push(row);
+  const stale = new Set(moved.size === 0 ? [] : unsettled());
+  for (const [name, row] of moved) if (row !== null && aside.has(name)) stale.add(row.table.name);
+  for (const row of moved.values()) if (row !== null && stale.has(row.table.name)) found.push(row);
   const details = new Map(refused.map(({ work, detail }) => [work, detail]));
   for (const { work, lacks } of lastOf(load, details)) {
     const row = rowOf(feed, work);
     const name = named(work.route, row.key);
     const detail = details.get(work);
-    if (rows.get(name) != null) continue;
+    if (rows.get(name) != null || left.has(name)) continue;
     if (detail !== undefined) rows.set(name, refusedRow(feed, work, rowKey(row.key), detail));
     else if (work.cells === null || work.whole) rows.set(name, null);
     else if (lacks || aside.has(name)) found.push(row);
+  }
+  for (const name of emptied.size === 0 ? [] : aside.names()) {
+    if (emptied.has(namedBy(name)[0]) && !rows.has(name)) rows.set(name, null);
   }
   for (const [name, one] of rows) {
     if (one !== null) done.delete(name);

@@ -8,7 +8,14 @@ import { type Copy, copyOf, rowOf as copyOfRow, goneOf, passesDeletes } from './
 import type { Guard } from './flood.ts';
 import { type Load, openLoad } from './load.ts';
 import type { Feed, FeedRoute } from './plan.ts';
-import { keyIn, noteCopy, noteMove, nothingStands, type Standing } from './standing.ts';
+import {
+  keyIn,
+  noteCopy,
+  noteEmptied,
+  noteMove,
+  nothingStands,
+  type Standing,
+} from './standing.ts';
 
 /** Deletes or a truncate that a person has to let through first; nothing behind them is written. */
 export class Held extends Error {
@@ -90,15 +97,18 @@ export function translate(
   const change = (transaction: Transaction, one: Change, tally: Tally): void => {
     for (const route of feed.routes.get(one.table) ?? []) {
       if (one.op === 'truncate') {
-        if (!passesDeletes(route)) continue;
-        const passes = decided.get(transaction.id);
+        const passes = passesDeletes(route) && decided.get(transaction.id);
         if (passes === undefined) throw new Held(route.entity, 'truncate', transaction);
         if (passes) truncated.set(one.table.name, transaction.committedAt);
+        noteEmptied(standing, route, feed, load);
         continue;
       }
-      const copy = copyOf(route, one);
-      if (one.op === 'delete' && copy !== null && !goes(route, transaction)) continue;
+      const known = copyOf(route, one);
+      // A person keeps the copy, and the row is gone.
+      const stays = one.op === 'delete' && known !== null && !goes(route, transaction);
+      const copy = stays ? null : known;
       take(route, one.table, one.op === 'delete' ? (one.old ?? []) : one.row, copy);
+      if (stays) continue;
       const left = noteMove(standing, route, one, copy);
       // Of a row that is set aside under a new key nothing may stay under the old one.
       if (left !== null && copy?.kind === 'invalid') takeGone(route, left);
@@ -184,7 +194,8 @@ function takeChunk(
       const image = imageOf(table, key);
       const copy = passesDeletes(route) ? goneOf(route, image) : null;
       // Of rows that went with a truncate a person has decided.
-      if (copy === null || absent !== undefined || goes(route)) take(route, table, image, copy);
+      const passes = copy === null || absent !== undefined || goes(route);
+      take(route, table, image, passes ? copy : null);
     }
   }
 }

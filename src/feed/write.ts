@@ -39,10 +39,12 @@ export function openWriter(copier: Copier): Writer {
         // Another row of the same section may have stood in the way.
         const again = first.refused.map(({ work }) => work);
         const cleared = await writeAll(into, replacing(again));
+        // A row that is not there under its old key is whole all the same.
+        const [known, absent] = partition(first.unread, ({ whole }) => whole);
         // Of a part of a row under a new key nothing can be made.
         const [parts, whole] = partition(again, (work) => isRenaming(work) && !work.whole);
-        const second = await writeAll(into, writingsOf(whole));
-        unread.push(...first.unread, ...second.unread, ...parts);
+        const second = await writeAll(into, writingsOf([...known, ...whole]));
+        unread.push(...absent, ...second.unread, ...parts);
         refused.push(...cleared.refused, ...second.refused);
       }
       return { unread, refused };
