@@ -1,93 +1,34 @@
 /** The target's side of a feed: exactly the rows, and the place with them. */
-import { expect, type TestContext } from 'vitest';
-import type { Copier, CopyTable, CopyWrite, FeedPlace } from '../../src/contract/copier.ts';
+import { describe, expect, test } from 'vitest';
+import type { CopyTable, CopyWrite } from '../../src/contract/copier.ts';
 import type { TableSpec } from '../../src/model/change.ts';
-import type { Position } from '../../src/model/position.ts';
 import type { Value } from '../../src/model/value.ts';
 import { needsControl } from '../support/index.ts';
 import { conformance, type Subject } from './conformance.ts';
-import { columnsOf, everyType, writeAll } from './every-type.ts';
 import {
-  content,
-  failure,
-  type Installation,
-  install,
-  plain,
-  plainDdl,
-  systemOf,
-  waits,
-} from './installation.ts';
+  at,
+  committed,
+  copierOf,
+  copyTable,
+  fresh,
+  put,
+  realCopied,
+  remove,
+  rename,
+  simulatedCopied,
+} from './copied.ts';
+import { copyStory, places, writes } from './copying.ts';
+import { columnsOf, everyType, writeAll } from './every-type.ts';
+import { content, failure, install, plain, plainDdl, systemOf } from './installation.ts';
 
-type Rows = readonly (readonly Value[])[];
-
-const put = (table: string, ...rows: Rows): CopyWrite => ({
-  op: 'put',
-  table,
-  key: ['id'],
-  columns: ['id', 'name', 'amount'],
-  keys: [],
-  rows,
-  fresh: false,
-});
-
-const fresh = (table: string, ...rows: Rows): CopyWrite => ({
-  ...put(table, ...rows),
-  fresh: true,
-});
-
-/** Rows of `[key, name wanted]`. */
-const rename = (table: string, ...rows: readonly (readonly [string, Value])[]): CopyWrite => ({
-  ...put(table, ...rows.map(([, name]) => [name])),
-  op: 'patch',
-  columns: ['name'],
-  keys: rows.map(([id]) => [id]),
-});
-
-const remove = (table: string, ...ids: readonly string[]): CopyWrite => ({
-  ...put(table),
-  op: 'remove',
-  columns: [],
-  keys: ids.map((id) => [id]),
-});
-
-/** Of rows in several batches, as the place of a feed tells them. */
-const at = (place: number | string): FeedPlace => ({
-  position: `place/${place}` as Position,
-  progress: `{"items":"it's \\\\ ${place}"}`,
-});
-
-const copyTable = ({ name, key, columns }: TableSpec): CopyTable => ({
-  ...{ name, key, columns },
-  removes: true,
-});
-
-async function copierOf(context: TestContext, it: Installation, feed = 'feed'): Promise<Copier> {
-  const { system } = it;
-  context.skip(system.copier === undefined, 'this system cannot be the target of a feed');
-  await system.setup({ ...it.needs, copies: it.needs.tables.map(copyTable) });
-  return system.copier!(feed);
-}
-
-/** One committed transaction. */
-async function committed(copier: Copier, place: FeedPlace, ...writes: readonly CopyWrite[]) {
-  await using transaction = await copier.begin();
-  const troubles = [];
-  for (const write of writes) troubles.push(await transaction.write(write));
-  await transaction.commit(place);
-  return troubles;
-}
+const STORIES = 15;
 
 /** A table of its own and a copier that has been asked for its place. */
-async function copying(
-  subject: Subject,
-  context: TestContext,
-  spec: TableSpec,
-  ddl?: readonly string[],
-) {
+async function copying(subject: Subject, spec: TableSpec, ddl?: readonly string[]) {
   const it = await install(subject, [spec], ddl);
   const open = new AsyncDisposableStack();
   open.use(it);
-  const copier = open.use(await copierOf(context, it));
+  const copier = open.use(await copierOf(it));
   expect(await copier.place()).toBeNull();
   let place = 0;
   return {
@@ -99,47 +40,13 @@ async function copying(
 }
 
 conformance('copying', (subject) => {
-  subject.test(
-    'put: over rows, beside rows, and other columns keep what they have',
-    async (ctx) => {
-      const name = 'put_into';
-      await using to = await copying(subject, ctx, plain(name));
-      await to.it.user.run(`insert into ${name} values (1, 'a', 1), (2, 'b', 2), (9, 'z', 9)`);
-      expect(
-        await to.write(put(name, ['1', 'x', null], ['2', null, '5'], ['3', 'c', '3'])),
-      ).toEqual([]);
-      const half = { ...put(name, ['3', 'y'], ['4', 'd']), columns: ['id', 'name'] };
-      expect(await to.write(half)).toEqual([]);
-      expect(await to.write({ ...put(name, ['9'], ['10']), columns: ['id'] })).toEqual([]);
-      expect(await content(to.it, name)).toEqual([
-        ['1', 'x', null],
-        ['2', null, '5.00'],
-        ['3', 'y', '3.00'],
-        ['4', 'd', null],
-        ['9', 'z', '9.00'],
-        ['10', null, null],
-      ]);
-    },
-  );
+  writes((name, run) => subject.test(name, run), realCopied(subject));
 
-  subject.test('put of new rows, also where some of them are there', async (ctx) => {
-    const name = 'put_fresh';
-    await using to = await copying(subject, ctx, plain(name));
-    expect(await to.write(fresh(name, ['1', 'a', '1'], ['2', null, null]))).toEqual([]);
-    expect(await to.write(fresh(name, ['3', 'c', '3'], ['1', 'x', null]))).toEqual([]);
-    expect(await to.write(fresh(name))).toEqual([]);
-    expect(await content(to.it, name)).toEqual([
-      ['1', 'x', null],
-      ['2', null, null],
-      ['3', 'c', '3.00'],
-    ]);
-  });
-
-  subject.test('defaults of columns that are not written, and what is computed', async (ctx) => {
+  subject.test('defaults of columns that are not written, and what is computed', async () => {
     const name = 'put_defaults';
     const ddl = `create table ${name} (id int primary key, name varchar(200) default 'given',
       amount decimal(12,2), twice decimal(14,2) generated always as (amount * 2) stored)`;
-    await using to = await copying(subject, ctx, plain(name, ['id', 'amount']), [ddl]);
+    await using to = await copying(subject, plain(name, ['id', 'amount']), [ddl]);
     const rows = [
       ['1', '1.5'],
       ['2', null],
@@ -154,13 +61,13 @@ conformance('copying', (subject) => {
     }
   });
 
-  subject.test('the key may be any unique index, of several columns too', async (ctx) => {
+  subject.test('the key may be any unique index, of several columns too', async () => {
     const name = 'put_by_pair';
     const { generatedKey } = subject.dialect;
     const ddl = `create table ${name} (id ${generatedKey}, b int not null,
       name varchar(20) not null, amount decimal(12,2), unique (b, name))`;
     const spec = { name, key: ['name', 'b'], columns: ['b', 'amount', 'name'] };
-    await using to = await copying(subject, ctx, spec, [ddl]);
+    await using to = await copying(subject, spec, [ddl]);
     const shown = () => to.it.user.rows(`select b, name, amount from ${name} order by b, name`);
     const base = { table: name, key: spec.key, fresh: false };
     const rows = [
@@ -198,57 +105,7 @@ conformance('copying', (subject) => {
     ]);
   });
 
-  subject.test('patch: what is there, what is absent, and under a new key', async (ctx) => {
-    const name = 'patched';
-    await using to = await copying(subject, ctx, plain(name));
-    await to.it.user.run(`insert into ${name} values (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)`);
-    const patch = rename(name, ['8', 'x'], ['1', 'x'], ['9', 'x'], ['3', null], ['2', 'b']);
-    expect(await to.write(patch)).toEqual([
-      { kind: 'absent', row: 0 },
-      { kind: 'absent', row: 2 },
-    ]);
-    const move: CopyWrite = {
-      ...rename(name),
-      columns: ['id', 'amount'],
-      keys: [['1'], ['4'], ['3']],
-      rows: [
-        ['11', '1.5'],
-        ['14', '4'],
-        ['13', null],
-      ],
-    };
-    expect(await to.write(move)).toEqual([{ kind: 'absent', row: 1 }]);
-    expect(await content(to.it, name)).toEqual([
-      ['2', 'b', '2.00'],
-      ['11', 'x', '1.50'],
-      ['13', null, null],
-    ]);
-  });
-
-  subject.test('keys that follow one another up are moved in their order', async (ctx) => {
-    const name = 'moved_up';
-    await using to = await copying(subject, ctx, plain(name));
-    await to.it.user.run(`insert into ${name} values (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)`);
-    const keys = [['3'], ['2'], ['1']];
-    const rows = [['4'], ['3'], ['2']];
-    expect(await to.write({ ...rename(name), columns: ['id'], keys, rows })).toEqual([]);
-    expect((await content(to.it, name)).map(([id, text]) => [id, text])).toEqual([
-      ['2', 'a'],
-      ['3', 'b'],
-      ['4', 'c'],
-    ]);
-  });
-
-  subject.test('remove: what is there, and what is not', async (ctx) => {
-    const name = 'removed';
-    await using to = await copying(subject, ctx, plain(name));
-    await to.it.user.run(`insert into ${name} values (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)`);
-    expect(await to.write(remove(name, '8', '1', '3', '9'))).toEqual([]);
-    expect(await to.write(remove(name, '1'))).toEqual([]);
-    expect(await content(to.it, name)).toEqual([['2', 'b', '2.00']]);
-  });
-
-  subject.test('a refused row costs only itself, and its values stay here', async (ctx) => {
+  subject.test('a refused row costs only itself, and its values stay here', async () => {
     const name = 'put_refused';
     const ddl = [
       'create table copied_parents (id int primary key)',
@@ -258,7 +115,7 @@ conformance('copying', (subject) => {
         add foreign key (parent) references copied_parents (id)`,
     ];
     const columns = ['id', 'name', 'amount', 'parent'];
-    await using to = await copying(subject, ctx, plain(name, columns), ddl);
+    await using to = await copying(subject, plain(name, columns), ddl);
     await to.it.user.run('insert into copied_parents values (1)');
     const bad = [
       ['501', null, '1', '1'],
@@ -294,30 +151,9 @@ conformance('copying', (subject) => {
     expect(names).toEqual([['new'], ['n1'], ['n']]);
   });
 
-  subject.test('of several writes of a transaction all but the refused rows stand', async (ctx) => {
-    const name = 'put_several';
-    await using to = await copying(subject, ctx, plain(name));
-    await using transaction = await to.copier.begin();
-    const tooLong = 'x'.repeat(201);
-    expect(await transaction.write(fresh(name, ['1', 'a', '1'], ['2', 'b', '2']))).toEqual([]);
-    const [refused] = await transaction.write(put(name, ['3', tooLong, '3'], ['4', 'd', '4']));
-    expect(refused).toMatchObject({ kind: 'refused', row: 0 });
-    expect(await transaction.write(rename(name, ['1', 'x']))).toEqual([]);
-    expect(await transaction.write(fresh(name, ['5', tooLong, '5'], ['6', 'f', '6']))).toHaveLength(
-      1,
-    );
-    expect(await transaction.write(remove(name, '2'))).toEqual([]);
-    await transaction.commit(at('end'));
-    expect((await content(to.it, name)).map(([id, text]) => [id, text])).toEqual([
-      ['1', 'x'],
-      ['4', 'd'],
-      ['6', 'f'],
-    ]);
-  });
-
-  subject.test('many rows at once', async (ctx) => {
+  subject.test('many rows at once', async () => {
     const name = 'put_many';
-    await using to = await copying(subject, ctx, plain(name));
+    await using to = await copying(subject, plain(name));
     const rows = (text: string) =>
       Array.from({ length: 20_000 }, (_, i) => [
         `${i}`,
@@ -339,9 +175,9 @@ conformance('copying', (subject) => {
     expect(await to.write(rename(name, ...named))).toEqual(absent);
   });
 
-  subject.test('text is text, whatever is in it', async (ctx) => {
+  subject.test('text is text, whatever is in it', async () => {
     const name = 'put_text';
-    await using to = await copying(subject, ctx, plain(name));
+    await using to = await copying(subject, plain(name));
     const texts = [
       ...['', ' ', 'NULL', 'null', '\\N', '\\.', '\\', '\\\\', '\\t', '\t', '\n', '\r', '\r\n'],
       ...[`'`, `''`, '"', '`', '{', '}', '{a,b}', ',', ';', '--', '/*', '%', '_', '$1', '?', ':a'],
@@ -376,10 +212,10 @@ conformance('copying', (subject) => {
     ]);
   });
 
-  subject.test('values of every type are the same values', async (ctx) => {
+  subject.test('values of every type are the same values', async () => {
     await using it = await everyType(subject, 'types_copied');
     const [spec, copy] = it.needs.tables;
-    await using copier = await copierOf(ctx, it);
+    await using copier = await copierOf(it);
     await copier.place();
     await writeAll(subject, spec!.name);
     const source = await it.source();
@@ -412,119 +248,24 @@ conformance('copying', (subject) => {
   });
 });
 
-conformance('feeding', (subject) => {
-  subject.test('the place is committed with the rows, for each feed its own', async (ctx) => {
-    const name = 'placed';
-    await using to = await copying(subject, ctx, plain(name));
-    await using other = await copierOf(ctx, to.it, 'other');
-    expect(await other.place()).toBeNull();
-    await committed(to.copier, at(1), put(name, ['1', 'a', '1']));
-    expect(await to.copier.place()).toEqual(at(1));
-    await committed(to.copier, at(2), put(name, ['2', 'b', '2']));
-    await committed(to.copier, at(3));
-    await committed(other, at('o'), put(name, ['3', 'c', '3']));
-    await using again = await copierOf(ctx, to.it);
-    expect(await again.place()).toEqual(at(3));
-    expect(await content(to.it, name)).toHaveLength(3);
-    await committed(again, at(4), remove(name, '1'));
-    expect(await again.place()).toEqual(at(4));
-    expect(await other.place()).toEqual(at('o'));
-  });
-
-  subject.test('disposing an open transaction undoes it', async (ctx) => {
-    const name = 'unplaced';
-    await using to = await copying(subject, ctx, plain(name));
-    for (const before of [null, at(1)]) {
-      {
-        await using transaction = await to.copier.begin();
-        await transaction.write(put(name, ['1', 'a', '1']));
-      }
-      expect(await content(to.it, name)).toEqual([]);
-      expect(await to.copier.place()).toEqual(before);
-      await committed(to.copier, at(1));
-    }
-  });
-
-  subject.test('a copier is fenced when another one moved the place', async (ctx) => {
-    const name = 'fenced_feed';
-    await using to = await copying(subject, ctx, plain(name));
-    await using rival = await copierOf(ctx, to.it);
-    for (const round of [1, 2]) {
-      expect(await rival.place()).toEqual(await to.copier.place());
-      await committed(rival, at(`rival ${round}`), put(name, ['1', 'theirs', null]));
-      const error = await failure(() => to.copier.begin());
-      expect(error).toMatchObject({ code: 'target.fenced', disposition: 'halt' });
-      expect(error.fix).not.toBe('');
-      expect(await content(to.it, name)).toEqual([['1', 'theirs', null]]);
-      expect(await to.copier.place()).toEqual(at(`rival ${round}`));
-      await committed(to.copier, at(round), put(name, ['1', 'ours', null]));
-      expect(await failure(() => rival.begin())).toMatchObject({ code: 'target.fenced' });
-      await committed(to.copier, at(round), put(name, ['1', 'theirs', null]));
-    }
-  });
-
-  for (const end of ['commit', 'rollback'] as const) {
-    subject.test(`place() waits for a predecessor until its ${end}`, async (ctx) => {
-      const name = `fed_${end}`;
-      await using to = await copying(subject, ctx, plain(name));
-      await using successor = await copierOf(ctx, to.it);
-      for (const place of [1, 2]) {
-        const before = await to.copier.place();
-        await using open = await to.copier.begin();
-        await open.write(put(name, [`${place}`, 'ours', null]));
-        const asked = successor.place();
-        expect(await waits(asked)).toBe(true);
-        if (end === 'commit') await open.commit(at(place));
-        else await open[Symbol.asyncDispose]();
-        expect(await asked).toEqual(end === 'commit' ? at(place) : before);
-      }
+conformance('copy model', (subject) => {
+  for (let seed = 1; seed <= STORIES; seed++) {
+    subject.test(`story ${seed} ends as it does in the simulation`, async () => {
+      await using simulated = await simulatedCopied('copy_story', ['name']);
+      await using real = await realCopied(subject)('copy_story', ['name']);
+      expect(await copyStory(seed, real)).toEqual(await copyStory(seed, simulated));
     });
   }
+});
 
-  subject.test('a connection that is cut before the commit leaves nothing', async (ctx) => {
-    const name = 'fed_cut';
-    await using to = await copying(subject, ctx, plain(name));
-    await using open = await to.copier.begin();
-    await open.write(fresh(name, ['1', 'a', '1']));
-    await subject.server().cut();
-    expect(await failure(() => open.commit(at(1)))).toMatchObject({ disposition: 'retry' });
-    expect(await to.copier.place()).toBeNull();
-    expect(await content(to.it, name)).toEqual([]);
-    await committed(to.copier, at(1), fresh(name, ['1', 'a', '1']));
-    expect(await content(to.it, name)).toHaveLength(1);
-  });
-
-  subject.test('after an unknown commit the place says whether it was one', async (ctx) => {
-    const name = 'fed_unknown';
-    await using to = await copying(subject, ctx, plain(name));
-    const numbers = Array.from({ length: 300 }, (_, i) => i);
-    for (let round = 1; round <= 8; round++) {
-      await using copier = await copierOf(ctx, to.it);
-      const before = await copier.place();
-      const open = await copier.begin();
-      const rows = numbers.map((i) => [`${round * 1000 + i}`, 'ours', null]);
-      await open.write({ ...put(name, ...rows), fresh: round % 2 === 0 });
-      const committing = open.commit(at(round)).then(
-        () => 'committed',
-        () => 'unknown',
-      );
-      await Promise.all([committing, subject.server().cut()]);
-      await using again = await copierOf(ctx, to.it);
-      const after = await again.place();
-      const found = await to.it.user.rows(
-        `select id from ${name} where id >= ${round * 1000} and id < ${round * 1000 + 1000}`,
-      );
-      expect([before, at(round)]).toContainEqual(after);
-      expect(found.length).toBe(after?.position === at(round).position ? rows.length : 0);
-      if ((await committing) === 'committed') expect(after).toEqual(at(round));
-    }
-  });
+conformance('feeding', (subject) => {
+  places((name, run) => subject.test(name, run), realCopied(subject));
 
   subject.test('a server that is down is unreachable, and reached when it is back', async (ctx) => {
     const { control } = subject.server();
     needsControl(ctx, control);
     const name = 'fed_down';
-    await using to = await copying(subject, ctx, plain(name));
+    await using to = await copying(subject, plain(name));
     await control.stop();
     const unreachable = { code: 'target.unreachable', disposition: 'retry' };
     expect(await failure(() => to.copier.begin())).toMatchObject(unreachable);
@@ -534,14 +275,13 @@ conformance('feeding', (subject) => {
     await committed(to.copier, at(1), put(name, ['1', 'a', '1']));
   });
 
-  subject.test('setup makes what feeds need, and preflight says what is missing', async (ctx) => {
+  subject.test('setup makes what feeds need, and preflight says what is missing', async () => {
     await using user = await subject.server().user();
     await user.run(plainDdl('fed_checked'));
     await user.run('create table fed_loose (id int, name varchar(20), amount decimal(12,2))');
     const { connector } = subject.driver;
     const { options, forget } = subject.server();
     await using system = await systemOf(connector, options, 'feeds');
-    ctx.skip(system.copier === undefined, 'this system cannot be the target of a feed');
     const loose = copyTable(plain('fed_loose'));
     const needs = {
       tables: [{ ...plain('fed_checked'), written: true }],
@@ -578,4 +318,9 @@ conformance('feeding', (subject) => {
     for (const misfit of misfits) expect(await wrong([misfit])).toHaveLength(1);
     await forget('feeds');
   });
+});
+
+describe('simulation', () => {
+  describe('copying', () => writes(test, simulatedCopied));
+  describe('feeding', () => places(test, simulatedCopied));
 });
