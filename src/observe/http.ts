@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Daemon } from '../contract/controls.ts';
 import { CarrickError } from '../errors.ts';
@@ -9,6 +9,9 @@ import { health, readiness, type Vital } from './health.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { troubleOf } from './trouble.ts';
+
+/** An `import` of it reads its lazy members too, and with them loads all of `fetch`: 13 MiB. */
+const { createServer } = process.getBuiltinModule('node:http');
 
 export interface Served {
   readonly listen: Listen;
