@@ -121,7 +121,8 @@ inside() {
     [ "$bin" != /opt/bin ] || mount -o remount,bind,ro "$root/usr"
     exec chroot "$root" setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs \
       --bounding-set=-all --inh-caps=-all env -i PATH="$bin:/usr/bin:/bin" NODE_ENV=production \
-      SQLITE_TMPDIR=/var/lib/carrick CRM_URL="${CRM_URL:-postgres://x@localhost/x}" \
+      SQLITE_TMPDIR=/var/lib/carrick NODE_OPTIONS=--max-semi-space-size=8 \
+      NODE_COMPILE_CACHE=/app/compiled CRM_URL="${CRM_URL:-postgres://x@localhost/x}" \
       ERP_URL="${ERP_URL:-mysql://x@localhost/x}" sh -c "cd /etc/carrick && exec \"\$@\"" sh "$@"
   ' bash "$root" "$volume" "$config" "$bin" "$node" "$@"
 }
@@ -163,6 +164,11 @@ ok 'only /var/lib/carrick can be written'
 
 (inside carrick --help) | grep -q 'carrick run' || fail 'carrick --help'
 ok 'carrick --help'
+if [ "${1:-}" = --image ]; then
+  (inside env NODE_DEBUG_NATIVE=COMPILE_CACHE carrick --version 2>&1) |
+    grep -q 'main.js was accepted' || fail 'what was compiled in advance does not fit'
+  ok 'starts with what was compiled in advance'
+fi
 (inside carrick check --offline) || fail 'carrick check --offline'
 ok 'carrick check --offline'
 ! (inside carrick healthcheck 2>/dev/null) || fail 'healthy without a daemon'
