@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import type { Parked } from '../contract/ledger.ts';
 import { CarrickError } from '../errors.ts';
-import { PARK_REASONS } from '../observe/metrics.ts';
+import { PARK_REASONS } from '../observe/park-reasons.ts';
 import {
   type Act,
   filterOf,

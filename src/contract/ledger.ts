@@ -228,7 +228,7 @@ interface ParkedBase {
   readonly system: string;
   readonly entity: string;
   readonly since: Micros;
-  /** Stable code: see `PARK_REASONS` in `src/observe/metrics.ts`. */
+  /** Stable code: see `PARK_REASONS` in `src/observe/park-reasons.ts`. */
   readonly reason: string;
   /** Without row values. */
   readonly detail: string;

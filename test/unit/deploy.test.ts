@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/cli.ts';
 import { EVENTS } from '../../src/observe/events.ts';
-import { METRICS, PARK_REASONS } from '../../src/observe/metrics.ts';
+import { METRICS } from '../../src/observe/metrics.ts';
+import { PARK_REASONS } from '../../src/observe/park-reasons.ts';
 import { sourceFiles } from '../support/sources.ts';
 import { dashboard, dashboardExpressions, rules, textOf } from './deploy-expressions.ts';
 
