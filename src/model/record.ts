@@ -19,6 +19,7 @@ export interface SystemView {
   /**
    * Record values that this system stores differently (rounded, trimmed), by field ordinal: what
    * we sent, while `values` has what it holds. Not a difference, so not a change (invariant 5).
+   * The same as in `values`: what we sent, and what the system made of it was not seen yet.
    */
   readonly represents: Readonly<Record<number, Value>> | null;
 }

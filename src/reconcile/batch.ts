@@ -19,6 +19,7 @@ import {
   settleUnsoundEcho,
 } from './settle.ts';
 import { settleDelete, settleDeleteEcho } from './settle-delete.ts';
+import { seenFirst } from './view.ts';
 import {
   eraseIfGone,
   linkText,
@@ -98,7 +99,8 @@ function present(
   if (record === null) introduce(w, row, cells, patch, { echo, partial, flood });
   else {
     const ours = echo === null ? null : claim(echo, record, 'there');
-    settleLinked(w, record, patch, ours, occasionOf(w, event));
+    const seen = event.origin === 'reading' ? seenFirst(record, patch) : record;
+    settleLinked(w, seen, patch, ours, occasionOf(w, event));
     if (parked !== null) unparkRow(w, parked);
   }
 }

@@ -41,7 +41,8 @@ export function moveView(view: SystemView, { key, values, raw }: Patch): SystemV
 /**
  * The view after our own write came back. What the system stores differently (rounded, trimmed)
  * stands for what we wrote and is no difference (invariant 5); a field that it does not tell, or
- * that its image left out as unchanged, is known from what was sent.
+ * that its image left out as unchanged, is known from what was sent. Of a row that was there before
+ * without our knowledge what was left out may be spelled otherwise: see {@link seenFirst}.
  */
 export function confirmView(view: SystemView, patch: Patch, sent: Sent): SystemView {
   const values = [...view.values];
@@ -50,11 +51,31 @@ export function confirmView(view: SystemView, patch: Patch, sent: Sent): SystemV
     if (wrote === undefined) continue;
     const told = patch.values[f] === undefined ? view.values[f] : patch.values[f];
     const stored = told === undefined || !patch.lens.reads[f] ? wrote : told;
+    const unseen = told === undefined && patch.lens.reads[f] === true;
     values[f] = stored;
-    if (stored === wrote) delete represents[f];
+    if (stored === wrote && !unseen) delete represents[f];
     else represents[f] = wrote;
   }
   return { ...view, values, represents: someOf(represents) };
+}
+
+/**
+ * A reading of a row of which our write was not seen as a whole: what it holds where the view only
+ * repeats what was sent is how the system stores it. A change of it since would be in the log.
+ */
+export function seenFirst(record: RecordState, { lens, values: told }: Patch): RecordState {
+  const view = record.views[lens.system];
+  if (view?.represents == null) return record;
+  const values = [...view.values];
+  const represents = { ...view.represents };
+  for (const [at, wrote] of Object.entries(view.represents)) {
+    const f = Number(at);
+    if (view.values[f] !== wrote || told[f] === undefined) continue;
+    values[f] = told[f];
+    if (told[f] === wrote) delete represents[f];
+  }
+  const seen = { ...view, values, represents: someOf(represents) };
+  return { ...record, views: { ...record.views, [lens.system]: seen } };
 }
 
 /** What a system's value stands for: what we wrote, where it spells that differently. */

@@ -337,6 +337,32 @@ describe('our own writes', () => {
     expect(only(w)).toMatchObject({ id: 1, outbox: {}, views: { erp: { key: 'erp-9' } } });
     expect(w.journal).toEqual([]);
   });
+
+  describe('a row that was brought back to life, of which the image leaves out a name', () => {
+    const key = { key: 'erp-9' };
+    const revived = decide(
+      { records: [withoutErp(base, { erp: 7 })] },
+      [event('erp', { no: 'C-1' }, key)],
+      { entries: [entry(7, 1, 'insert', ada)] },
+    );
+    const then = (one: RowEvent): RecordState => only(decide({ records: [only(revived)] }, [one]));
+    const told = { ...ada, name: 'ADA' };
+
+    test('is seen by a reading: it stores that as it does', () => {
+      const { values, views } = then({ ...event('erp', told, key), origin: 'reading' });
+      expect(values).toEqual(['C-1', 'Ada', 'ada@x']);
+      expect(views.erp).toMatchObject({
+        values: ['C-1', 'ADA', 'ada@x'],
+        represents: { 1: 'Ada' },
+      });
+    });
+
+    test('is changed by a user as any other', () => {
+      const { values, views } = then(event('erp', told, key));
+      expect(values).toEqual(['C-1', 'ADA', 'ada@x']);
+      expect(views.erp?.represents).not.toHaveProperty('1');
+    });
+  });
 });
 
 describe('a row that was only read', () => {
