@@ -23,7 +23,7 @@ export function openDesk(store: Store): Desk {
   const { db, names, vault } = store;
   const conflict = db.prepare(`SELECT ${JOURNAL} FROM journal WHERE id = ?`);
   const history = db.prepare(
-    `SELECT ${JOURNAL} FROM journal WHERE record = ? AND entity = ? ORDER BY id DESC LIMIT ?`,
+    `SELECT ${JOURNAL} FROM journal WHERE record = ? AND +entity = ? ORDER BY id DESC LIMIT ?`,
   );
   const parkedOne = db.prepare(`SELECT ${PARKED} FROM parked WHERE id = ?`);
   const waiting = db.prepare(

@@ -3,7 +3,9 @@ import type { Store } from './store.ts';
 
 /** What is left of forgotten records beside their own rows; see `LedgerCommit.forgotten`. */
 export function openForget({ db, names, tallies, fresh }: Store): (commit: LedgerCommit) => void {
-  const journal = db.prepare('DELETE FROM journal WHERE record = ? AND entity = ? RETURNING state');
+  const journal = db.prepare(
+    'DELETE FROM journal WHERE record = ? AND +entity = ? RETURNING state',
+  );
   const outbox = db.prepare('DELETE FROM outbox WHERE record = ? AND entity = ? RETURNING system');
   return ({ forgotten = [] }) => {
     for (const { entity, record } of forgotten) {

@@ -38,7 +38,10 @@ export function openStore(db: DatabaseSync, path: string, privacy: Privacy): Sto
   const tallies = openTallies(db);
   const vault = openVault(path, openKeyring(db, path, privacy.keys));
   const head = openHead(db, { names, tallies, vault });
-  const newest = db.prepare('SELECT max(batch) AS batch FROM outbox WHERE system = ?');
+  // What was not sent is left out aloud: else the index of what was is not used, and all is read.
+  const newest = db.prepare(
+    'SELECT max(batch) AS batch FROM outbox WHERE system = ? AND batch IS NOT NULL',
+  );
   const highest = (system: string) => Number(newest.get(names.known(system) ?? -1)?.batch ?? 0);
   return {
     db,

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MIGRATIONS, migrate } from '../../src/ledger/schema.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
 import { entry, link, outbox, record, source } from './ledger-fixtures.ts';
@@ -243,4 +243,25 @@ test('keys of all kinds are found as they were written', async () => {
   const ids = keys.map((_, i) => i + 1);
   expect(found.links.map((one) => one?.id)).toEqual([undefined, ...ids.toReversed()]);
   expect(found.identities.map((list) => list.map(({ id }) => id))).toEqual(ids.map((id) => [id]));
+});
+
+/** All of a table that grows with the systems, or of an entity's entries in one. */
+const WHOLE =
+  /^SCAN (records|links|identities|outbox|journal|parked)\b|^SEARCH \w+$|INDEX journal_entity /;
+
+test('no statement reads a large table as a whole', async () => {
+  const path = fresh();
+  const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
+  onTestFinished(() => prepare.mockRestore());
+  await opened(path);
+  const statements = new Set(prepare.mock.calls.map(([sql]) => sql));
+  using db = new DatabaseSync(path, { readOnly: true });
+  const slow = [...statements]
+    .filter((sql) => /^\s*(SELECT|UPDATE|DELETE)\b/.test(sql))
+    .filter((sql) => {
+      const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+      return plan.some(({ detail }) => WHOLE.test(String(detail)));
+    });
+  // Whoever is forgotten: the file is rewritten then anyway.
+  expect(slow).toEqual(['DELETE FROM outbox WHERE record = ? AND entity = ? RETURNING system']);
 });
