@@ -16,6 +16,8 @@ export interface Known {
   readonly ways: readonly Way[];
   /** What ledgers have on disk. */
   readonly parked: () => Iterable<Parked>;
+  /** What the ledger of a second daemon had that is gone: nobody else knows what it set aside. */
+  readonly lost: readonly Parked[];
   /** Entities of which a person has dropped deletes. */
   readonly dropped: ReadonlySet<string>;
   /** A second daemon has fed too: it knows nothing of what the first one holds. */
@@ -242,7 +244,7 @@ function checkCopies(
   const misses = known.source.misfit(way.source, parsePosition(position).commit) !== '';
   if (strict && !isLoaded) fail('loaded', `${way.source} is not: ${text}`);
   const aside = new Set(
-    [...known.parked()].flatMap((one) =>
+    [...known.parked(), ...(strict ? [] : known.lost)].flatMap((one) =>
       one.kind === 'row' && one.system === way.to && one.entity === way.entity ? [one.key] : [],
     ),
   );

@@ -209,6 +209,7 @@ async function addTwin(world: FeedWorld, size: number): Promise<void> {
   world.twin = twin;
   scheduler.timer(size * 60_000, () => {
     endDaemon(world, twin);
+    world.lost.push(...twin.parked.values());
     world.twin = null;
     scheduler.changed();
   });

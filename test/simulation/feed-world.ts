@@ -50,6 +50,7 @@ export interface FeedWorld {
   readonly mutation: FeedMutation | null;
   readonly pen: Pen;
   readonly dropped: Set<string>;
+  readonly lost: Parked[];
   readonly main: Daemon;
   twin: Daemon | null;
   twins: boolean;
@@ -84,13 +85,14 @@ export function createFeedWorld(
   const feeds = feedsOf(entities);
   const violations: Violation[] = [];
   const dropped = new Set<string>();
+  const lost: Parked[] = [];
   const known: Known = {
-    ...{ setup, source, systems, ways: waysOf(setup), dropped },
+    ...{ setup, source, systems, ways: waysOf(setup), dropped, lost },
     parked: () => [...world.main.parked.values(), ...(world.twin?.parked.values() ?? [])],
     twins: () => world.twins,
   };
   const world: FeedWorld = {
-    ...{ scenario, random, scheduler, systems, source, entities, feeds, known, dropped },
+    ...{ scenario, random, scheduler, systems, source, entities, feeds, known, dropped, lost },
     ...{ violations, jumps, mutation, downUntil: new Map(), pen: { next: 1 } },
     watches: new Map(
       feeds.map((feed) => [feed.name, watchFeed(known, feed, (one) => violations.push(one))]),
