@@ -1,52 +1,10 @@
-import yargs from 'yargs';
+import { parseArgs } from 'node:util';
 import { troubleOf } from '../observe/trouble.ts';
-import { version } from '../observe/version.ts';
-import { check } from './check.ts';
-import type { Act, Context, Global } from './command.ts';
+import { type Act, type Context, GLOBAL, type Global } from './command.ts';
 import { problemText } from './composition.ts';
-import { conflicts } from './conflicts.ts';
-import { EXIT, type Exit, epilogue, exitOf } from './exit.ts';
-import { explain } from './explain.ts';
-import { forget } from './forget.ts';
-import { healthcheck } from './healthcheck.ts';
-import { logLevel } from './log-level.ts';
-import { parked } from './parked.ts';
-import { pause, resume } from './pause.ts';
-import { plan } from './plan.ts';
-import { rejoin } from './rejoin.ts';
-import { repair } from './repair.ts';
-import { resync } from './resync.ts';
-import { run } from './run.ts';
-import { schema } from './schema.ts';
-import { setup } from './setup.ts';
-import { status } from './status.ts';
-import { supportBundle } from './support-bundle.ts';
+import { EXIT, type Exit, exitOf } from './exit.ts';
+import { keepRunning } from './run.ts';
 import { printable } from './terminal.ts';
-import { test } from './test.ts';
-import { verify } from './verify.ts';
-
-const COMMANDS = [
-  run,
-  setup,
-  check,
-  plan,
-  test,
-  status,
-  conflicts,
-  parked,
-  explain,
-  forget,
-  resync,
-  rejoin,
-  verify,
-  repair,
-  pause,
-  resume,
-  logLevel,
-  supportBundle,
-  schema,
-  healthcheck,
-];
 
 /** Runs one command line and returns its exit code; never throws. */
 export async function runCommandLine(argv: readonly string[], context: Context): Promise<Exit> {
@@ -59,33 +17,26 @@ export async function runCommandLine(argv: readonly string[], context: Context):
       exit = exitOf(error);
     }
   };
-  let cli = yargs()
-    .scriptName('carrick')
-    .usage('$0 <command>\n\nKeeps a CRM and an ERP in agreement, both ways.')
-    .locale('en')
-    .option('config', { type: 'string', default: 'carrick.yaml', describe: 'the configuration' })
-    .option('json', { type: 'boolean', default: false, describe: 'results and errors as JSON' });
-  for (const register of COMMANDS) cli = register(cli, act);
-  cli
-    .demandCommand(1, 'say which command')
-    .strict()
-    .recommendCommands()
-    .version(version)
-    .help()
-    .epilogue(epilogue())
-    .wrap(Math.min(context.columns, 100))
-    .exitProcess(false)
-    .fail(false);
-  try {
-    await cli.parseAsync([...argv], {}, (_error, _args, output) => {
-      if (output !== '') context.out(output);
-    });
-  } catch (error) {
-    context.err(`carrick: ${error instanceof Error ? error.message : String(error)}`);
-    context.err('see `carrick --help`');
-    return EXIT.usage;
+  const plain = plainRun(argv);
+  if (plain !== null) {
+    await act(keepRunning)(plain);
+    return exit;
   }
-  return exit;
+  const { parse } = await import('./commands.ts');
+  return (await parse(argv, context, act)) ? exit : EXIT.usage;
+}
+
+/**
+ * The line that a service starts with is understood without yargs, which would be a fifth of the
+ * daemon's start and stay in its memory. Null: another line, or one that only yargs can explain.
+ */
+function plainRun([command, ...args]: readonly string[]): Global | null {
+  if (command !== 'run') return null;
+  try {
+    return parseArgs({ args, options: GLOBAL }).values;
+  } catch {
+    return null;
+  }
 }
 
 /** Says an error on stderr: what, and what to do; a stack only for those who asked for it. */

@@ -7,6 +7,16 @@ import type { Exit } from './exit.ts';
 import type { Style } from './terminal.ts';
 
 /** Options that every command takes. */
+export const GLOBAL = {
+  config: {
+    type: 'string',
+    default: 'carrick.yaml',
+    requiresArg: true,
+    describe: 'the configuration',
+  },
+  json: { type: 'boolean', default: false, describe: 'results and errors as JSON' },
+} as const;
+
 export interface Global {
   readonly config: string;
   readonly json: boolean;

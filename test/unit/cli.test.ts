@@ -533,10 +533,15 @@ describe('the command line', () => {
     expect(JSON.parse(out[1]!)).toEqual({ title: 'mapping' });
   });
 
-  test('run loads with the servers and hands the signal on', async () => {
+  test.each([
+    ['carrick.yaml', ['run']],
+    ['other.yaml', ['run', '--config', 'other.yaml']],
+    ['other.yaml', ['run', '--json', '--config=other.yaml']],
+    ['other.yaml', ['--config', 'other.yaml', 'run']],
+  ])('run loads %s with the servers and hands the signal on: %j', async (file, line) => {
     const { run, calls, loads } = carrick();
-    expect(await run('run', '--config', 'other.yaml')).toBe(0);
-    expect(loads).toEqual([['other.yaml', false]]);
+    expect(await run(...line)).toBe(0);
+    expect(loads).toEqual([[file, false]]);
     expect(calls).toEqual([['run', false]]);
   });
 
@@ -591,6 +596,9 @@ describe('the command line', () => {
   test.each([
     [['stauts'], /status/],
     [['status', '--jsn'], /jsn/],
+    [['run', '--confg', 'a.yaml'], /confg/],
+    [['run', 'now'], /now/],
+    [['run', '--config'], /config/],
     [[], /say which command/],
     [['conflicts'], /list, show or resolve/],
     [['conflicts', 'show', 'x'], /greater than 0/],
