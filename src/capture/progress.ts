@@ -12,6 +12,8 @@ export interface Progress {
   /** Keys of rows that were touched while they were read, to be read again. */
   readonly again: readonly (readonly Value[])[];
   readonly rows: number;
+  /** Rows that the table had before it was read anew; gone when it has been. */
+  readonly population?: number;
   /**
    * A resync: up to where the rows that the ledger knows were looked for; null: all of them.
    * Absent: a first load, before which no rows were known.
@@ -104,16 +106,22 @@ export interface Resyncing {
   readonly where?: Where | undefined;
 }
 
+/** Rows of the table, also while it is read anew and has not told all of them. */
+export const populationOf = ({ rows, population = 0 }: Progress): number =>
+  Math.max(rows, population);
+
 /** A table to be read again from its start, and then the known rows that were not met. */
 export function resyncOf(before: Progress, how: Resyncing): Progress {
   const contents = how.contents ?? before.contents;
   const absent = how.absent ?? before.absent;
   const mends = how.mends || before.mends === true;
+  const population = populationOf(before);
   const where = mends || absent !== undefined ? undefined : eitherOf(before, how.where);
   return {
     ...UNREAD,
     sweep: { entity: '', after: null },
     pass: (before.pass ?? 0) + 1,
+    ...(population === 0 ? {} : { population }),
     ...(contents === undefined ? {} : { contents }),
     ...(absent === undefined ? {} : { absent }),
     ...(where === undefined ? {} : { where }),

@@ -188,7 +188,7 @@ function finish(
     // Begun anew while this was read: the rows count, the way there does not.
     if (now.pass !== before.pass) return now;
     const kept = step.kind === 'again' ? now.again.slice(step.keys.length) : now.again;
-    const { mends, absent, ...rest } = now;
+    const { mends, absent, population, ...rest } = now;
     const next: Progress = {
       contents,
       ...rest,
@@ -201,6 +201,7 @@ function finish(
     if (isLoaded(next)) return next;
     return {
       ...next,
+      ...(population === undefined ? {} : { population }),
       ...(mends === undefined ? {} : { mends }),
       ...(absent === undefined ? {} : { absent }),
     };

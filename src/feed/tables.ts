@@ -1,4 +1,10 @@
-import { isFirstLoad, type ProgressByTable, parseProgress, resyncOf } from '../capture/progress.ts';
+import {
+  isFirstLoad,
+  type ProgressByTable,
+  parseProgress,
+  populationOf,
+  resyncOf,
+} from '../capture/progress.ts';
 import { openSnapshot, type Snapshot } from '../capture/snapshot.ts';
 import type { Applier } from '../contract/applier.ts';
 import type { FeedPlace } from '../contract/copier.ts';
@@ -37,9 +43,12 @@ export function asMapped(feed: Feed, place: FeedPlace): FeedPlace {
 }
 
 /** How many rows the tables have: as they were read, and by the log since. */
-export function noteSizes({ feed, sizes }: Memory, now: ProgressByTable): void {
+export function noteSizes(
+  { feed, sizes }: Pick<Memory, 'feed' | 'sizes'>,
+  now: ProgressByTable,
+): void {
   for (const table of feed.tables) {
-    const { rows } = parseProgress(now[table.name]);
+    const rows = populationOf(parseProgress(now[table.name]));
     for (const { entity } of feed.routes.get(table) ?? []) sizes.known.set(entity.name, rows);
   }
 }

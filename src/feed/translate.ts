@@ -24,8 +24,14 @@ export class Held extends Error {
   readonly transaction: string;
   readonly at: Micros;
 
-  constructor(entity: Entity, reason: Held['reason'], { id, committedAt }: Transaction) {
-    super(reason === 'flood' ? FLOOD : TRUNCATE);
+  /** `message`: what the verdict will cover. */
+  constructor(
+    entity: Entity,
+    reason: Held['reason'],
+    { id, committedAt }: Transaction,
+    message: string,
+  ) {
+    super(message);
     this.entity = entity;
     this.reason = reason;
     this.transaction = id;
@@ -34,7 +40,16 @@ export class Held extends Error {
 }
 
 const FLOOD = 'the feed waits: parked retry passes the deletes on, discard keeps the copies';
-const TRUNCATE = 'the feed waits: parked retry removes the copies, discard keeps them';
+
+/** One verdict for the whole transaction: it covers each entity that its truncates empty. */
+function truncateText({ routes }: Feed, { changes }: Transaction): string {
+  const emptied = changes
+    .filter(({ op }) => op === 'truncate')
+    .flatMap(({ table }) => [...(routes.get(table) ?? [])]);
+  const names = new Set(emptied.filter(passesDeletes).map(({ entity }) => entity.name));
+  const copies = `the copies of ${[...names].join(', ')}`;
+  return `the feed waits: parked retry removes ${copies}, discard keeps them`;
+}
 
 /** What some batches of the log come to. */
 export interface Translated {
@@ -91,14 +106,17 @@ export function translate(
   };
   const goes = ({ entity }: FeedRoute, transaction: Transaction): boolean => {
     const fate = guard.judge(entity, transaction.committedAt);
-    if (fate === 'held') throw new Held(entity, 'flood', transaction);
+    if (fate === 'held') throw new Held(entity, 'flood', transaction, FLOOD);
     return fate === 'passes';
   };
   const change = (transaction: Transaction, one: Change, tally: Tally): void => {
     for (const route of feed.routes.get(one.table) ?? []) {
       if (one.op === 'truncate') {
         const passes = passesDeletes(route) && decided.get(transaction.id);
-        if (passes === undefined) throw new Held(route.entity, 'truncate', transaction);
+        if (passes === undefined) {
+          const text = truncateText(feed, transaction);
+          throw new Held(route.entity, 'truncate', transaction, text);
+        }
         if (passes) truncated.set(one.table.name, transaction.committedAt);
         noteEmptied(standing, route, feed, load);
         continue;

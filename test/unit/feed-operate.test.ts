@@ -1,13 +1,13 @@
 /** What people do with feeds, without the systems. */
 import { expect, test } from 'vitest';
-import type { Progress } from '../../src/capture/progress.ts';
+import { type Progress, resyncOf } from '../../src/capture/progress.ts';
 import type { ParkedRow } from '../../src/contract/ledger.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
 import { openAside } from '../../src/feed/aside.ts';
 import { openFeedDesk } from '../../src/feed/asks.ts';
 import { openGuard } from '../../src/feed/flood.ts';
 import { feedsOf } from '../../src/feed/plan.ts';
-import { asMapped } from '../../src/feed/tables.ts';
+import { asMapped, noteSizes } from '../../src/feed/tables.ts';
 import { translate } from '../../src/feed/translate.ts';
 import { openMemoryLedger } from '../../src/ledger/memory.ts';
 import type { SourceBatch, Transaction } from '../../src/model/change.ts';
@@ -96,6 +96,35 @@ test('what no feed waits for is not said to be done', () => {
   const row = parkedRow(4, { system: 'crm', entity: 'customer', key: 'ada@x.test' });
   expect(desk.retry(row)).toBe('read again');
   expect([...desk.asksOf(feed).again]).toEqual([['people', [['ada@x.test']]]]);
+});
+
+test('a truncate names all that its verdict covers', () => {
+  const member = `
+entity: member
+feed: crm
+match: [[mail]]
+fields: {mail: string}
+systems:
+  crm: {table: people, key: mail, fields: {mail: mail}}
+  erp: {table: members, key: mail, fields: {mail: mail}}
+`;
+  const [own] = feedsOf([ENTITY, entityOf(member)]);
+  const [table] = own!.tables;
+  const change = { table: table!, op: 'truncate', row: [], old: null } as const;
+  const batch = { ...BATCH, transactions: [{ ...END, changes: [change] }] };
+  const terms = { guard: openGuard('erp', () => 100, []), decided: new Map(), after: () => null };
+  expect(() => translate(own!, [batch], terms)).toThrow('the copies of customer, member, discard');
+});
+
+test('a table that is read anew has as many rows meanwhile as it had', () => {
+  const [table] = feed.tables;
+  const sizes = { known: new Map<string, number>(), estimated: new Map<string, number>() };
+  const before: Progress = { after: null, ended: true, again: [], rows: 5000 };
+  const begun = resyncOf(before, { mends: false });
+  for (const now of [begun, resyncOf({ ...begun, rows: 12 }, { mends: true })]) {
+    noteSizes({ feed, sizes }, { [table!.name]: JSON.stringify(now) });
+    expect(sizes.known.get('customer')).toBe(5000);
+  }
 });
 
 test('a table that left the mapping is read anew when it comes back', () => {
