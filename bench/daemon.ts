@@ -116,7 +116,12 @@ function daemonOf(config: string, url: string, log: string): Daemon {
     async drained() {
       for (let before = 1; ; await sleep(100)) {
         running();
-        const text = await (await fetch(`${url}/metrics`)).text();
+        // A busy daemon may close a connection that fetch is just using again.
+        const text = await fetch(`${url}/metrics`).then(
+          (answer) => answer.text(),
+          () => null,
+        );
+        if (text === null) continue;
         const found = [...text.matchAll(/^carrick_outbox_entries\{[^}]*\} (\d+)/gm)];
         const waiting = found.reduce((sum, [, count]) => sum + Number(count), 0);
         // Twice in a row: between a change that was read and its delivery there is no entry.

@@ -24,7 +24,8 @@ const contentsOf = (feed: Feed, table: TableSpec): string[] => [
 
 /**
  * Tables of which a mapping now says something else are read again; what is known of those that it
- * no longer names goes out of date.
+ * no longer names goes out of date. One of which nothing was read yet is still loaded, whatever its
+ * log has told already.
  */
 export function asMapped(feed: Feed, place: FeedPlace): FeedPlace {
   const known = progressOf(place);
@@ -34,10 +35,10 @@ export function asMapped(feed: Feed, place: FeedPlace): FeedPlace {
     if (text === undefined) continue;
     const before = parseProgress(text);
     const contents = contentsOf(feed, table);
+    const unread = before.contents === undefined && before.after === null && !before.ended;
     const same = before.contents?.join() === contents.join();
-    progress[table.name] = same
-      ? text
-      : JSON.stringify(resyncOf(before, { mends: false, contents }));
+    progress[table.name] =
+      same || unread ? text : JSON.stringify(resyncOf(before, { mends: false, contents }));
   }
   return { ...place, progress: JSON.stringify(progress) };
 }

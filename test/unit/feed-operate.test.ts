@@ -133,6 +133,15 @@ test('a table that left the mapping is read anew when it comes back', () => {
   expect(mapped.progress).toBe('{}');
 });
 
+test('a first load that read nothing yet goes on as one, whatever the log has told', () => {
+  const [table] = feed.tables;
+  const progress = JSON.stringify({
+    [table!.name]: JSON.stringify({ after: null, ended: false, again: [], rows: 3 }),
+  });
+  const mapped = asMapped(feed, { position: 'p' as Position, progress });
+  expect(mapped.progress).toBe(progress);
+});
+
 test('a copy is as the source says, soft deletes and strangers counted', () => {
   const soft = entityOf(`
 entity: customer
