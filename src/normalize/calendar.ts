@@ -1,14 +1,41 @@
 /** Spellings of dates and times, see `model/value.ts`, read without Date: exact to the digit. */
 
-const DIGITS = /^\d{4}-\d\d-\d\d$/;
-const CLOCK = /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$/;
 const TIME = /^-?\d{2,3}:[0-5]\d:[0-5]\d(\.\d{1,6})?$/;
 
 /** A day of the Gregorian calendar, years 0001 to 9999. */
-export function isDate(text: string): boolean {
-  if (text.length !== 10 || !DIGITS.test(text)) return false;
+export const isDate = (text: string): boolean => text.length === 10 && isDay(text);
+
+/** The first ten characters: of every row and each of its dates, so without a copy of them. */
+function isDay(text: string): boolean {
+  if (text.charCodeAt(4) !== DASH || text.charCodeAt(7) !== DASH) return false;
+  if (!areDigits(text, 0, 4) || !areDigits(text, 5, 7) || !areDigits(text, 8, 10)) return false;
   const [year, month, day] = [number(text, 0, 4), number(text, 5, 7), number(text, 8, 10)];
   return year > 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
+}
+
+/** Hours, minutes and seconds behind the `T`, and up to six digits of a fraction before `end`. */
+function isClock(text: string, end: number): boolean {
+  if (text.charCodeAt(13) !== COLON || text.charCodeAt(16) !== COLON) return false;
+  if (!areDigits(text, 11, 13) || !areDigits(text, 14, 16) || !areDigits(text, 17, 19))
+    return false;
+  if (number(text, 11, 13) > 23 || number(text, 14, 16) > 59 || number(text, 17, 19) > 59) {
+    return false;
+  }
+  if (end === 19) return true;
+  return end > 20 && end <= 26 && text.charCodeAt(19) === POINT && areDigits(text, 20, end);
+}
+
+const isInstant = (text: string, end: number): boolean =>
+  end >= 19 && text.charCodeAt(10) === T && isDay(text) && isClock(text, end);
+
+const [DASH, POINT, COLON, T] = [...'-.:T'].map((one) => one.charCodeAt(0));
+
+function areDigits(text: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    const code = text.charCodeAt(i);
+    if (!(code >= 48 && code <= 57)) return false;
+  }
+  return true;
 }
 
 export function isTime(text: string): boolean {
@@ -16,11 +43,11 @@ export function isTime(text: string): boolean {
 }
 
 export function isDatetime(text: string): boolean {
-  return text[10] === 'T' && isDate(text.slice(0, 10)) && CLOCK.test(text.slice(11));
+  return isInstant(text, text.length);
 }
 
 export function isTimestamp(text: string): boolean {
-  return text.endsWith('Z') && isDatetime(text.slice(0, -1));
+  return text.endsWith('Z') && isInstant(text, text.length - 1);
 }
 
 /** Seconds of a valid datetime since 1970, as if it were UTC; the fraction is not counted. */

@@ -35,7 +35,10 @@ export function straight(
   const steps = source.parts.plain.map((part): Step => {
     const into = target.parts.plain.find(({ field }) => field === part.field);
     const [from, to] = [part.column, into?.column ?? -1];
-    return { from, to, read: part.read!, write: into?.write ?? null, field: fields[part.field]! };
+    const field = fields[part.field]!;
+    // A check of both sides need not be made twice: what it has let pass it lets pass again.
+    const write = into?.write === part.read ? null : (into?.write ?? null);
+    return { from, to, read: part.read!, write, field };
   });
   return (image) => {
     const cells: Cell[] = new Array(width).fill(undefined);
