@@ -8,6 +8,7 @@ import type { Entity } from '../contract/entity.ts';
 import type { Ledger } from '../contract/ledger.ts';
 import type { Source } from '../contract/source.ts';
 import { type Decisions, openDecisions } from '../decide/decisions.ts';
+import { everyParked } from '../decide/parked.ts';
 import { driftText, refusalText } from '../decide/pass.ts';
 import { routesOf } from '../decide/routes.ts';
 import { misfitsOf } from '../decide/tables.ts';
@@ -197,8 +198,6 @@ export function openReaders(
   };
 }
 
-const PAGE = 1000;
-
 export async function decisionsOf(
   { systems }: Parts,
   ledger: Ledger,
@@ -207,19 +206,14 @@ export async function decisionsOf(
   const byName = new Map(entities.map((entity) => [entity.name, entity]));
   const { records } = await ledger.desk.counts();
   const decisions = openDecisions(ledger, byName, [...systems.keys()], { ...records });
-  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
-    const page = await ledger.desk.parked({ before, limit: PAGE });
-    for (const item of page) {
-      if (item.kind === 'delivery') {
-        decisions.refusals.set(refusalText(item.system, item.record), item.id);
-      } else if (item.kind === 'row' && item.waits !== null) {
-        decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
-      } else if (item.kind === 'hold' && item.reason === 'schema_drift') {
-        decisions.drifted.set(driftText(item.system, item.entity), item.id);
-      }
+  for await (const item of everyParked(ledger)) {
+    if (item.kind === 'delivery') {
+      decisions.refusals.set(refusalText(item.system, item.record), item.id);
+    } else if (item.kind === 'row' && item.waits !== null) {
+      decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
+    } else if (item.kind === 'hold' && item.reason === 'schema_drift') {
+      decisions.drifted.set(driftText(item.system, item.entity), item.id);
     }
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return decisions;
-    before = last.id;
   }
+  return decisions;
 }

@@ -4,6 +4,7 @@ import { retry } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { FORGOTTEN } from '../reconcile/set-aside.ts';
 import type { Decisions } from './decisions.ts';
+import { everyParked } from './parked.ts';
 
 /** A record by its number, and rows that may be parked without one. */
 export interface Forgettable {
@@ -11,8 +12,6 @@ export interface Forgettable {
   readonly record: RecordId | null;
   readonly links: readonly LinkKey[];
 }
-
-const PAGE = 1000;
 
 /**
  * Erases a record and all that was kept of it. Of each row that it had, or that was parked, its key
@@ -72,11 +71,9 @@ async function checkInserts({ ledger }: Decisions, { outbox }: RecordState): Pro
 
 async function deliveriesOf({ ledger }: Decisions, { entity, record }: Forgettable) {
   const found: Parked[] = [];
-  for (let before = Number.MAX_SAFE_INTEGER; record !== null; ) {
-    const page = await ledger.desk.parked({ entity, before, limit: PAGE });
-    found.push(...page.filter((item) => item.kind === 'delivery' && item.record === record));
-    if (page.length < PAGE) break;
-    before = page.at(-1)?.id ?? 0;
+  if (record === null) return found;
+  for await (const item of everyParked(ledger, entity)) {
+    if (item.kind === 'delivery' && item.record === record) found.push(item);
   }
   return found;
 }

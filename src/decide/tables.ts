@@ -13,6 +13,7 @@ import type { TableSchema, TableSpec, Transaction } from '../model/change.ts';
 import type { Routes } from '../reconcile/row-event.ts';
 import { recordById, type Working } from '../reconcile/working.ts';
 import type { Decided, Decisions, Extra } from './decisions.ts';
+import { everyParked } from './parked.ts';
 import { driftText, type Unit } from './pass.ts';
 import { isPaused } from './pauses.ts';
 
@@ -42,8 +43,6 @@ export interface TableWatch {
 
 /** Held tables are looked at so often: what mends a table may leave no trace in the log. */
 const LOOK_MS = 10_000;
-const PAGE = 1000;
-
 /** Compares tables as they were when the mappings were compiled with what they are now. */
 export function misfitsOf(
   tables: readonly TableSpec[],
@@ -224,14 +223,8 @@ async function heldBack(
     const hold = await ledger.desk.parkedOne(id);
     if (hold === null) continue;
     const items: Parked[] = [];
-    for (
-      let before = Number.MAX_SAFE_INTEGER, page: Parked[] = [];
-      ;
-      before = page.at(-1)?.id ?? 0
-    ) {
-      page = await ledger.desk.parked({ entity: hold.entity, before, limit: PAGE });
-      items.push(...page.filter((item) => item.system === system && item.since >= hold.since));
-      if (page.length < PAGE) break;
+    for await (const item of everyParked(ledger, hold.entity)) {
+      if (item.system === system && item.since >= hold.since) items.push(item);
     }
     const at = Date.now() * 1000;
     const again = (w: Working): void => {

@@ -1,5 +1,6 @@
 import type { Parked, ParkedHold, ParkedRow } from '../contract/ledger.ts';
 import type { Decisions } from '../decide/decisions.ts';
+import { everyParked } from '../decide/parked.ts';
 import type { Micros } from '../model/value.ts';
 import type { Feed } from './plan.ts';
 
@@ -35,8 +36,6 @@ export interface Aside {
   release(id: number): Promise<void>;
 }
 
-const PAGE = 1000;
-
 const now = (): Micros => Date.now() * 1000;
 
 /** What names a row of the source, as one entity has it. */
@@ -64,8 +63,8 @@ export async function openAside(
       rows.set(name, [...(rows.get(name) ?? []), item.id]);
     }
   };
-  for await (const item of parkedOf(decisions, entities)) {
-    if (item.system === to) note(item);
+  for await (const item of everyParked(decisions.ledger)) {
+    if (item.system === to && entities.has(item.entity)) note(item);
   }
   /** Known, and not discarded by a person since. */
   const isAside = async (name: string): Promise<boolean> => {
@@ -128,17 +127,4 @@ export async function openAside(
     },
     isHeld: async (id) => (await desk.parkedOne(id)) !== null,
   };
-}
-
-async function* parkedOf(
-  { ledger }: Decisions,
-  entities: ReadonlySet<string>,
-): AsyncGenerator<Parked> {
-  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
-    const page = await ledger.desk.parked({ before, limit: PAGE });
-    yield* page.filter(({ entity }) => entities.has(entity));
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
-    before = last.id;
-  }
 }

@@ -2,6 +2,7 @@ import type { Entity, Lens } from '../contract/entity.ts';
 import type { EntityPlan, FieldPlan, RowsPlan, WritesPlan } from '../contract/first-contact.ts';
 import type { ParkedRow } from '../contract/ledger.ts';
 import type { Decisions } from '../decide/decisions.ts';
+import { everyParked } from '../decide/parked.ts';
 import { type Need, needOf, only, writeCells } from '../deliver/need.ts';
 import { parentsOf, plan } from '../deliver/plan.ts';
 import type { TextSet } from '../ledger/text-set.ts';
@@ -172,19 +173,13 @@ async function parkedRows(
   limit: number,
 ): Promise<ParkedCount[]> {
   const counts = new Map<string, { rows: number; first: ParkedRow; samples: ParkedRow[] }>();
-  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
-    const page = await ledger.desk.parked({ entity: name, before, limit: PAGE });
-    for (const item of page) {
-      if (item.kind !== 'row') continue;
-      const text = `${item.system} ${item.reason}`;
-      const count = counts.get(text) ?? { rows: 0, first: item, samples: [] };
-      count.rows += 1;
-      if (count.samples.length < limit) count.samples.push(item);
-      counts.set(text, count);
-    }
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) break;
-    before = last.id;
+  for await (const item of everyParked(ledger, name)) {
+    if (item.kind !== 'row') continue;
+    const text = `${item.system} ${item.reason}`;
+    const count = counts.get(text) ?? { rows: 0, first: item, samples: [] };
+    count.rows += 1;
+    if (count.samples.length < limit) count.samples.push(item);
+    counts.set(text, count);
   }
   return [...counts.values()].map(({ rows, first: { system, reason }, samples }) => ({
     system,

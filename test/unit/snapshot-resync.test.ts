@@ -113,6 +113,20 @@ describe('a resync', () => {
     expect(isLoaded(w.progress())).toBe(true);
   });
 
+  test('keeps what the table had before until it is done, and not beyond', async () => {
+    const w = world(['a', 'b', 'c'], ['a', 'b', 'c', 'd', 'e']);
+    w.set(resync());
+    const seen: unknown[] = [];
+    for (let i = 0; i < 9 && !isLoaded(w.progress()); i++) {
+      seen.push(w.progress().population);
+      await w.step(w.open());
+    }
+    expect(seen.length).toBeGreaterThan(1);
+    for (const one of seen) expect(one).toBe(9);
+    expect(isLoaded(w.progress())).toBe(true);
+    expect(w.progress().population).toBeUndefined();
+  });
+
   test('carries what a person decided of missing rows until it is done', async () => {
     const w = world(['a', 'b', 'c'], ['a', 'b', 'c', 'd', 'e']);
     const absent = { restore: true, at: 7 };

@@ -10,11 +10,6 @@ import { ROOT, sourceFiles } from '../support/sources.ts';
 const files = sourceFiles('src', 'connectors', 'test', 'bench', 'deploy');
 const product = files.filter(({ path }) => /^(src|connectors)\//.test(path));
 
-const _manifest: {
-  readonly dependencies: Record<string, string>;
-  readonly devDependencies: Record<string, string>;
-} = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-
 const MAX_COLUMNS = 100;
 const MAX_LINES = 400;
 /** An address cannot be broken, so it does not count. */
