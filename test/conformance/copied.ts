@@ -1,4 +1,5 @@
 /** What the tests of copiers write, and a real and a simulated table to write it into. */
+import { expect } from 'vitest';
 import type {
   Copier,
   CopyTable,
@@ -81,6 +82,16 @@ export async function committed(
   for (const write of writes) troubles.push(await transaction.write(write));
   await transaction.commit(place);
   return troubles;
+}
+
+/** A copier that has been asked for its place, and transactions of one write each. */
+export async function begun(copier: Copier) {
+  expect(await copier.place()).toBeNull();
+  let place = 0;
+  return {
+    copier,
+    write: async (write: CopyWrite) => (await committed(copier, at(++place), write))[0]!,
+  };
 }
 
 /** A plain table, of which names may be unique, that copiers write into. */

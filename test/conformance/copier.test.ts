@@ -7,6 +7,7 @@ import { needsControl } from '../support/index.ts';
 import { conformance, type Subject } from './conformance.ts';
 import {
   at,
+  begun,
   committed,
   copierOf,
   copyTable,
@@ -28,13 +29,9 @@ async function copying(subject: Subject, spec: TableSpec, ddl?: readonly string[
   const it = await install(subject, [spec], ddl);
   const open = new AsyncDisposableStack();
   open.use(it);
-  const copier = open.use(await copierOf(it));
-  expect(await copier.place()).toBeNull();
-  let place = 0;
   return {
     it,
-    copier,
-    write: async (write: CopyWrite) => (await committed(copier, at(++place), write))[0]!,
+    ...(await begun(open.use(await copierOf(it)))),
     [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
   };
 }

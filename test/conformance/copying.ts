@@ -8,6 +8,7 @@ import type { Value } from '../../src/model/value.ts';
 import { type Random, seeded } from '../simulation/random.ts';
 import {
   at,
+  begun,
   type Copied,
   committed,
   type Declare,
@@ -22,13 +23,9 @@ import { failure, waits } from './installation.ts';
 /** A table, a copier that has been asked for its place, and transactions of one write each. */
 async function copying(open: OpenCopied, table: string) {
   const to = await open(table);
-  const copier = await to.copier();
-  expect(await copier.place()).toBeNull();
-  let place = 0;
   return {
     to,
-    copier,
-    write: async (write: CopyWrite) => (await committed(copier, at(++place), write))[0]!,
+    ...(await begun(await to.copier())),
     names: async () => (await to.rows()).map(([id, name]) => [id, name]),
     [Symbol.asyncDispose]: () => to[Symbol.asyncDispose](),
   };

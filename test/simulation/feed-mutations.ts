@@ -3,6 +3,7 @@ import type { Ledger } from '../../src/contract/ledger.ts';
 import type { Source } from '../../src/contract/source.ts';
 import type { FeedParts } from '../../src/feed/parts.ts';
 import type { Change, SourceBatch } from '../../src/model/change.ts';
+import { unsynced } from './mutations.ts';
 
 /** As `Mutation`: one deliberate defect in what feeds are given. */
 export interface FeedMutation {
@@ -109,12 +110,7 @@ export const FEED_MUTATIONS: readonly FeedMutation[] = [
   {
     name: 'goes on before what is set aside is on disk',
     breaks: 2,
-    ledger: (ledger) => ({
-      ...ledger,
-      async synced() {
-        ledger.synced().catch(() => undefined);
-      },
-    }),
+    ledger: unsynced,
   },
   {
     name: 'TRUNCATE passed over in silence',

@@ -3,7 +3,7 @@ import type { Operator } from '../../src/contract/operator.ts';
 import { CarrickError } from '../../src/errors.ts';
 import { createControls } from '../../src/operate/controls.ts';
 import { createOperator } from '../../src/operate/operator.ts';
-import { unreachable } from './connector.ts';
+import { isDue, logged, moveOn, suffer, watchRejections } from './course.ts';
 import { FEEDS } from './feed-copier.ts';
 import type { FeedMutation } from './feed-mutations.ts';
 import { checkParked } from './feed-oracle.ts';
@@ -46,11 +46,7 @@ export async function playFeed(
   const scheduler = openScheduler(random, traced);
   using _clock = takeOver(scheduler, random.fork('chance'), () => world.main.line);
   const world: FeedWorld = createFeedWorld(scenario, random, scheduler, mutation);
-  const unhandled = (error: unknown): void => {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    world.violations.push(new Violation('unhandled', text));
-  };
-  process.on('unhandledRejection', unhandled);
+  using _rejections = watchRejections(world.violations);
   const { violations, figures } = world;
   try {
     for (const actions of scenario.before) transact(world.source, actions, world.pen);
@@ -65,7 +61,6 @@ export async function playFeed(
   if (world.twin !== null) endDaemon(world, world.twin);
   endDaemon(world, world.main);
   await settled();
-  process.off('unhandledRejection', unhandled);
   figures.writes = world.source.log.filter(({ mark }) => mark === null).length;
   return { scenario, world, figures, violations };
 }
@@ -81,7 +76,7 @@ async function judge(world: FeedWorld): Promise<void> {
 }
 
 async function drive(world: FeedWorld): Promise<void> {
-  const { scenario, scheduler, figures, random, main, source } = world;
+  const { scenario, scheduler, figures, random, main, source, systems } = world;
   const users = [...scenario.users];
   const faults = [...scenario.faults];
   const acts = [...scenario.acts];
@@ -106,7 +101,9 @@ async function drive(world: FeedWorld): Promise<void> {
     if (world.violations.length > 0) return;
     if (!main.running || main.fenced) await restart(world);
     while (faults[0] !== undefined && isDue(world, faults[0])) {
-      await suffer(world, faults.shift() as Fault);
+      const fault = faults.shift() as Fault;
+      if (fault.kind === 'twin') await addTwin(world, fault.size);
+      else await suffer(world, fault, victimIn(world));
     }
     if (acts[0] !== undefined && figures.steps >= acts[0].step) {
       if (performAct(world, acts[0])) acts.shift();
@@ -115,24 +112,15 @@ async function drive(world: FeedWorld): Promise<void> {
     const [next] = users;
     if (next !== undefined && random.chance(eager)) {
       if (transact(source, next, world.pen)) users.shift();
-      if (users.length === 0) figures.stopped = logged(world);
-    } else if (
-      !(random.chance(0.03) && scheduler.tick()) &&
-      !scheduler.step() &&
-      !scheduler.tick()
-    ) {
-      await settled();
-      if (main.running && !scheduler.step() && !scheduler.tick()) {
-        throw new Violation('stuck', 'nothing will ever happen again');
-      }
-    }
+      if (users.length === 0) figures.stopped = logged(systems);
+    } else await moveOn(scheduler, random, () => main.running);
     const busy = users.length + faults.length + acts.length > 0 || world.twin !== null;
     const now = busy ? '' : fingerprint(world);
     if (now !== '' && now === last) continue;
     last = now;
     since = scheduler.now();
   }
-  figures.ended = logged(world);
+  figures.ended = logged(systems);
 }
 
 async function restart(world: FeedWorld): Promise<void> {
@@ -140,15 +128,6 @@ async function restart(world: FeedWorld): Promise<void> {
   await settled();
   await bootDaemon(world, world.main);
 }
-
-function isDue({ figures, scheduler }: FeedWorld, { step, point }: Fault): boolean {
-  const late = figures.steps - step;
-  return late >= 400 || (late >= 0 && (point === '' || scheduler.last().endsWith(point)));
-}
-
-/** Transactions with more in them than a place. */
-const logged = ({ systems }: FeedWorld): number =>
-  [...systems.values()].reduce((sum, { log }) => sum + log.length, 0);
 
 function fingerprint(world: FeedWorld): string {
   const { main, systems, scheduler, source } = world;
@@ -160,43 +139,15 @@ function fingerprint(world: FeedWorld): string {
   const places = [...systems.values()].map((system) =>
     system.visible(FEEDS).map((row) => row.cells),
   );
-  return down || drifts ? '' : JSON.stringify([numbers, places, logged(world)]);
+  return down || drifts ? '' : JSON.stringify([numbers, places, logged(systems)]);
 }
 
-async function suffer(world: FeedWorld, { kind, system, size }: Fault): Promise<void> {
-  const { scheduler, figures, main } = world;
-  switch (kind) {
-    case 'crash':
-      figures.crashes += 1;
-      endDaemon(world, main);
-      await settled();
-      scheduler.advance(1 + size * 3000);
-      return bootDaemon(world, main);
-    case 'stop':
-      main.stop.abort();
-      return;
-    case 'tear':
-      figures.tears += 1;
-      for (const { lines } of [main, ...(world.twin === null ? [] : [world.twin])]) {
-        for (const entry of [...lines]) {
-          if (entry.system !== system) continue;
-          lines.delete(entry);
-          scheduler.cut(entry.line, unreachable('target'));
-        }
-      }
-      return;
-    case 'down':
-      world.downUntil.set(system, scheduler.now() + size * 60_000);
-      return;
-    case 'disk':
-      world.diskFull = true;
-      return;
-    case 'twin':
-      return addTwin(world, size);
-    case 'jump':
-      world.jumps.set(system, (world.jumps.get(system) ?? 0) + (size - 0.5) * 7_200_000);
-  }
-}
+const victimIn = (world: FeedWorld) => ({
+  end: () => endDaemon(world, world.main),
+  boot: () => bootDaemon(world, world.main),
+  stop: () => world.main.stop.abort(),
+  lines: [world.main, ...(world.twin === null ? [] : [world.twin])].map(({ lines }) => lines),
+});
 
 /** A second daemon knows nothing of what the first one has set aside: only where nothing is. */
 async function addTwin(world: FeedWorld, size: number): Promise<void> {

@@ -10,8 +10,8 @@ import type { Report } from '../../src/observe/report.ts';
 import { type PipelineParts, runPipeline } from '../../src/pipeline.ts';
 import { type Connection, openApplier, openSource, unreachable } from './connector.ts';
 import { openCopier } from './feed-copier.ts';
-import { type Daemon, type FeedWorld, slowLedger } from './feed-world.ts';
-import { openLine, settled, wake } from './scheduler.ts';
+import { type Daemon, type FeedWorld, watchedLedger } from './feed-world.ts';
+import { clockOf, openLine, settled } from './scheduler.ts';
 import type { SimulatedSystem } from './system.ts';
 import { Violation } from './world.ts';
 
@@ -26,7 +26,7 @@ export async function bootDaemon(world: FeedWorld, daemon: Daemon): Promise<void
   daemon.parked = new Map(
     (await daemon.ledger.desk.parked({ limit: 1000 })).map((one) => [one.id, one]),
   );
-  const slow = slowLedger(scheduler, daemon);
+  const slow = watchedLedger(scheduler, daemon);
   const ledger = mutation?.ledger?.(slow) ?? slow;
   const decisions = openDecisions(ledger, new Map(), [...systems.keys()], {}, 10);
   const desk = openFeedDesk(feeds);
@@ -34,14 +34,7 @@ export async function bootDaemon(world: FeedWorld, daemon: Daemon): Promise<void
   const report = reportTo(world, daemon);
   const loading = {
     share: world.scenario.setup.loadShare,
-    clock: {
-      now: () => scheduler.now() / 1000,
-      sleep: (seconds: number) => {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        wake(scheduler, line, seconds * 1000, resolve);
-        return promise;
-      },
-    },
+    clock: clockOf(scheduler, line),
   };
   const parts: PipelineParts = {
     ...{ instance: INSTANCE, participants: [], decisions, report, loading },

@@ -1,28 +1,12 @@
 import { rowKey, rowKeyValues, type Value } from '../../src/model/value.ts';
 import type { FeedAct, FeedAction } from './feed-scenario.ts';
 import { UNKNOWN_CODE } from './feed-setup.ts';
-import { Blocked } from './scheduler.ts';
-import { type Cells, Refusal, type Session, type SimulatedSystem } from './system.ts';
+import type { Cells, Session, SimulatedSystem } from './system.ts';
+import { asUser } from './users.ts';
 
 /** Values are numbered: no two writes make the same text. */
 export interface Pen {
   next: number;
-}
-
-/** False when it has to wait for somebody's lock. */
-export function asUser(system: SimulatedSystem, work: (session: Session) => void): boolean {
-  const session = system.session('user');
-  try {
-    work(session);
-  } catch (error) {
-    session.rollback();
-    if (error instanceof Blocked) return false;
-    // The system refused what this user wanted; nothing was done.
-    if (error instanceof Refusal) return true;
-    throw error;
-  }
-  session.commit();
-  return true;
 }
 
 export const transact = (

@@ -1,5 +1,5 @@
 import type { Entity } from '../../src/contract/entity.ts';
-import type { Ledger, Parked } from '../../src/contract/ledger.ts';
+import type { Ledger, LedgerCommit, Parked } from '../../src/contract/ledger.ts';
 import type { Decisions } from '../../src/decide/decisions.ts';
 import { retry } from '../../src/errors.ts';
 import type { FeedDesk } from '../../src/feed/asks.ts';
@@ -14,6 +14,7 @@ import type { Pen } from './feed-users.ts';
 import { openHistory } from './history.ts';
 import type { Random } from './random.ts';
 import { type Line, openLine, type Scheduler } from './scheduler.ts';
+import { slowLedger } from './slow-ledger.ts';
 import { openSystem, type SimulatedSystem, START } from './system.ts';
 import type { Figures, Violation } from './world.ts';
 
@@ -132,30 +133,18 @@ function takeFullDisk(world: FeedWorld): boolean {
   return diskFull;
 }
 
-/** The ledger as the daemon sees it: answers take their time; what is on disk is noted. */
-export function slowLedger(scheduler: Scheduler, daemon: Daemon): Ledger {
-  const { ledger, line, parked } = daemon;
+/** The ledger as the daemon sees it: what of it is on disk is noted. */
+export function watchedLedger(scheduler: Scheduler, { ledger, line, parked }: Daemon): Ledger {
   const loose: (() => void)[] = [];
   let safe = 0;
-  const slow = async <T>(label: string, result: Promise<T>): Promise<T> => {
-    const value = await result;
-    await scheduler.pause(line, label);
-    return value;
+  const note = ({ parked: changed }: LedgerCommit): void => {
+    loose.push(() => {
+      for (const one of changed?.put ?? []) parked.set(one.id, one);
+      for (const id of changed?.remove ?? []) parked.delete(id);
+    });
   };
   return {
-    ...ledger,
-    find: (query) => slow('ledger find', ledger.find(query)),
-    ready: (...asked) => slow('ledger ready', ledger.ready(...asked)),
-    sent: (...asked) => slow('ledger sent', ledger.sent(...asked)),
-    async commit(changes) {
-      await ledger.commit(changes);
-      const { put = [], remove = [] } = changes.parked ?? {};
-      loose.push(() => {
-        for (const one of put) parked.set(one.id, one);
-        for (const id of remove) parked.delete(id);
-      });
-      await scheduler.pause(line, 'ledger committed');
-    },
+    ...slowLedger(scheduler, line, ledger, note),
     async synced() {
       const until = loose.length;
       await ledger.synced();

@@ -19,6 +19,14 @@ export interface Mutation {
   parts?(parts: PipelineParts): PipelineParts;
 }
 
+/** Says that it is on disk when it may not be. */
+export const unsynced = (ledger: Ledger): Ledger => ({
+  ...ledger,
+  async synced() {
+    ledger.synced().catch(() => undefined);
+  },
+});
+
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'settle before commit',
@@ -105,12 +113,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'acts before the ledger is on disk',
     breaks: 1,
-    ledger: (ledger) => ({
-      ...ledger,
-      async synced() {
-        ledger.synced().catch(() => undefined);
-      },
-    }),
+    ledger: unsynced,
   },
   {
     name: 'mark not read at recovery: nothing was committed',

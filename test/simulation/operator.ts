@@ -8,8 +8,8 @@ import { shapeOf } from './installation.ts';
 import { whoOf } from './oracle.ts';
 import type { Act } from './scenario.ts';
 import { Blocked } from './scheduler.ts';
-import { Refusal, type Session, type SimulatedSystem } from './system.ts';
-import { isParent } from './users.ts';
+import type { SimulatedSystem } from './system.ts';
+import { asUser, isParent } from './users.ts';
 import { count, Violation, type World } from './world.ts';
 
 /** A code that no mapping of a tier knows. */
@@ -164,20 +164,6 @@ function change(world: World, system: SimulatedSystem, { kind, entity, roll }: A
       diary.deletes.push({ system: system.name, who: who?.(cells) ?? '', entity });
     }
   });
-}
-
-function asUser(system: SimulatedSystem, work: (session: Session) => void): boolean {
-  const session = system.session('user');
-  try {
-    work(session);
-  } catch (error) {
-    session.rollback();
-    if (error instanceof Blocked) return false;
-    if (error instanceof Refusal) return true;
-    throw error;
-  }
-  session.commit();
-  return true;
 }
 
 /** At last the users mend their rows. */

@@ -1,4 +1,4 @@
-import { unreachable } from './connector.ts';
+import { isDue, logged, moveOn, suffer, watchRejections } from './course.ts';
 import type { Mutation } from './mutations.ts';
 import { mendRows, perform, sweep } from './operator.ts';
 import { boot, endProcess } from './process.ts';
@@ -24,7 +24,7 @@ export async function play(
   const scheduler = openScheduler(random, traced);
   using _clock = takeOver(scheduler, random.fork('chance'), () => world.ledgerLine);
   const world: World = createWorld(scenario, random, scheduler, mutation ?? null);
-  using _rejections = watchRejections(world);
+  using _rejections = watchRejections(world.violations);
   for (const transaction of scenario.before) userTurn(world, transaction);
   for (const { log } of world.systems.values()) for (const commit of log) commit.visible = true;
   const early = new Set(world.history.writes);
@@ -54,16 +54,6 @@ export async function play(
     violations,
     trace,
   };
-}
-
-/** A promise that fails and that nobody awaits would end the daemon. */
-function watchRejections({ violations }: World): Disposable {
-  const note = (error: unknown): void => {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    violations.push(new Violation('unhandled', text));
-  };
-  process.on('unhandledRejection', note);
-  return { [Symbol.dispose]: () => void process.off('unhandledRejection', note) };
 }
 
 /** Invariant 8: at rest a process remembers nothing of what it sent but its last batches. */
@@ -114,7 +104,7 @@ async function drive(world: World): Promise<void> {
       await boot(world);
     }
     while (faults[0] !== undefined && isDue(world, faults[0])) {
-      await suffer(world, faults.shift() as Fault);
+      await suffer(world, faults.shift() as Fault, victimIn(world));
     }
     if (acts[0] !== undefined && figures.steps >= acts[0].step) {
       if (perform(world, acts[0])) acts.shift();
@@ -123,35 +113,16 @@ async function drive(world: World): Promise<void> {
     const [next] = users;
     if (next !== undefined && random.chance(eager)) {
       if (userTurn(world, next)) users.shift();
-      if (users.length === 0) figures.stopped = logged(world);
-    } else if (
-      !(random.chance(0.03) && scheduler.tick()) &&
-      !scheduler.step() &&
-      !scheduler.tick()
-    ) {
-      // What a fault just ended may still be on its way to its next call, or to its end.
-      await settled();
-      if (world.running && !scheduler.step() && !scheduler.tick()) {
-        throw new Violation('stuck', 'nothing will ever happen again');
-      }
-    }
+      if (users.length === 0) figures.stopped = logged(world.systems);
+    } else await moveOn(scheduler, random, () => world.running);
     const busy = users.length + faults.length + acts.length > 0;
     const now = busy ? '' : fingerprint(world);
     if (now !== '' && now === last) continue;
     last = now;
     since = scheduler.now();
   }
-  figures.ended = logged(world);
+  figures.ended = logged(world.systems);
 }
-
-/** A point that does not come is not waited for for ever. */
-function isDue({ figures, scheduler }: World, { step, point }: Fault): boolean {
-  const late = figures.steps - step;
-  return late >= 400 || (late >= 0 && (point === '' || scheduler.last().endsWith(point)));
-}
-
-const logged = (world: World): number =>
-  [...world.systems.values()].reduce((sum, { log }) => sum + log.length, 0);
 
 function fingerprint(world: World): string {
   const { positions, ...numbers } = world.ledger.head();
@@ -160,36 +131,12 @@ function fingerprint(world: World): string {
     [...system.tables.keys()].some((table) => system.misfit(table, system.log.length) !== ''),
   );
   const read = Object.values(positions).map(({ position }) => position);
-  return down || drifts ? '' : JSON.stringify([numbers, read, logged(world)]);
+  return down || drifts ? '' : JSON.stringify([numbers, read, logged(world.systems)]);
 }
 
-async function suffer(world: World, { kind, system, size }: Fault): Promise<void> {
-  const { scheduler, figures } = world;
-  switch (kind) {
-    case 'crash':
-      figures.crashes += 1;
-      endProcess(world);
-      await settled();
-      scheduler.advance(1 + size * 3000);
-      return boot(world);
-    case 'stop':
-      world.stop.abort();
-      return;
-    case 'tear':
-      figures.tears += 1;
-      for (const entry of [...world.lines]) {
-        if (entry.system !== system) continue;
-        world.lines.delete(entry);
-        scheduler.cut(entry.line, unreachable('target'));
-      }
-      return;
-    case 'down':
-      world.downUntil.set(system, scheduler.now() + size * 60_000);
-      return;
-    case 'disk':
-      world.diskFull = true;
-      return;
-    case 'jump':
-      world.jumps.set(system, (world.jumps.get(system) ?? 0) + (size - 0.5) * 7_200_000);
-  }
-}
+const victimIn = (world: World) => ({
+  end: () => endProcess(world),
+  boot: () => boot(world),
+  stop: () => world.stop.abort(),
+  lines: [world.lines],
+});

@@ -16,7 +16,8 @@ import {
   unreachable,
 } from './connector.ts';
 import { FOLLOWED, SHAPES } from './installation.ts';
-import { openLine, START as SIMULATION_START, settled, wake } from './scheduler.ts';
+import { clockOf, openLine, START as SIMULATION_START, settled } from './scheduler.ts';
+import { slowLedger } from './slow-ledger.ts';
 import { type Cells, type Place, type RowChange, type SimulatedSystem, START } from './system.ts';
 
 import { Violation, type World } from './world.ts';
@@ -26,26 +27,18 @@ const INSTANCE = 'main';
 /** Deliveries that are in memory at once: few, so that batches have seams. */
 const PARTS = [1, 2, 5, 2000];
 
-/** The ledger as the pipeline sees it: answers take their time, effects keep their order. */
-function slowLedger(world: World, ledger: MemoryLedger): Ledger {
-  const line = world.ledgerLine;
-  const slow = async <T>(label: string, result: Promise<T>): Promise<T> => {
-    const value = await result;
-    await world.scheduler.pause(line, label);
-    return value;
-  };
+/** The ledger as the pipeline sees it: what is sent is looked at on its way. */
+function watchedLedger(world: World, ledger: MemoryLedger): Ledger {
+  const slow = slowLedger(world.scheduler, world.ledgerLine, ledger);
   return {
-    ...ledger,
-    find: (query) => slow('ledger find', ledger.find(query)),
-    ready: (...asked) => slow('ledger ready', ledger.ready(...asked)),
-    sent: (...asked) => slow('ledger sent', ledger.sent(...asked)),
+    ...slow,
     commit(changes) {
       const { positions } = ledger.head();
       for (const { system } of changes.batches ?? []) {
         world.plannedAt.set(system, positions[system]?.position ?? START);
       }
       checkWhole(world, changes.outbox?.send ?? [], positions);
-      return slow('ledger committed', ledger.commit(changes));
+      return slow.commit(changes);
     },
   };
 }
@@ -72,7 +65,7 @@ export async function boot(world: World): Promise<void> {
   const { ledger } = world;
   const byName = new Map(entities.map((entity) => [entity.name, entity]));
   const { records } = await ledger.desk.counts();
-  const seen = mutation?.ledger?.(slowLedger(world, ledger)) ?? slowLedger(world, ledger);
+  const seen = mutation?.ledger?.(watchedLedger(world, ledger)) ?? watchedLedger(world, ledger);
   const known = mutation?.entities?.(byName) ?? byName;
   const { systems } = scenario.setup;
   const decisions = openDecisions(
@@ -101,14 +94,7 @@ export async function boot(world: World): Promise<void> {
     report: reportTo(world),
     loading: {
       share: scenario.setup.loadShare ?? 1,
-      clock: {
-        now: () => world.scheduler.now() / 1000,
-        sleep: (seconds) => {
-          const { promise, resolve } = Promise.withResolvers<void>();
-          wake(world.scheduler, line, seconds * 1000, resolve);
-          return promise;
-        },
-      },
+      clock: clockOf(world.scheduler, line),
     },
   };
   world.running = true;

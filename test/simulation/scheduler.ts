@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/capture/pace.ts';
 import type { Random } from './random.ts';
 
 /** Thrown by an effect that has to wait for someone else: it is tried again when things changed. */
@@ -265,8 +266,14 @@ export function takeOver(scheduler: Scheduler, random: Random, process: () => Li
 }
 
 /** A timer of the process that holds the line. */
-export const wake = (scheduler: Scheduler, line: Line, ms: number, run: () => void): (() => void) =>
+const wake = (scheduler: Scheduler, line: Line, ms: number, run: () => void): (() => void) =>
   scheduler.timer(ms, () => line.open && run());
+
+/** The clock of a process that reads tables. */
+export const clockOf = (scheduler: Scheduler, line: Line): Clock => ({
+  now: () => scheduler.now() / 1000,
+  sleep: (seconds) => new Promise((resolve) => void wake(scheduler, line, seconds * 1000, resolve)),
+});
 
 /** Lets everything run that waits for nothing simulated. */
 export const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

@@ -51,23 +51,38 @@ export const openDiary = (): Diary => ({
 
 /** Does one user's transaction; false when it has to wait for somebody's lock. */
 export function act(system: SimulatedSystem, { actions }: UserTransaction, diary: Diary): boolean {
-  const session = system.session('user');
   const notes: (() => void)[] = [];
   const before = diary.counter;
-  try {
+  const came = attempt(system, (session) => {
     for (const action of actions) perform(system, session, action, diary, notes);
+  });
+  if (came === 'done') {
+    for (const note of notes) note();
+    diary.transactions += 1;
+  } else diary.counter = before;
+  return came !== 'waits';
+}
+
+/** One transaction of a user; false when it has to wait for somebody's lock. */
+export const asUser = (system: SimulatedSystem, work: (session: Session) => void): boolean =>
+  attempt(system, work) !== 'waits';
+
+/** `refused`: the system does not let this user do it; nothing was done. */
+function attempt(
+  system: SimulatedSystem,
+  work: (session: Session) => void,
+): 'done' | 'refused' | 'waits' {
+  const session = system.session('user');
+  try {
+    work(session);
   } catch (error) {
     session.rollback();
-    diary.counter = before;
-    if (error instanceof Blocked) return false;
-    // The system refused what this user wanted; nothing was done.
-    if (error instanceof Refusal) return true;
+    if (error instanceof Blocked) return 'waits';
+    if (error instanceof Refusal) return 'refused';
     throw error;
   }
   session.commit();
-  for (const note of notes) note();
-  diary.transactions += 1;
-  return true;
+  return 'done';
 }
 
 function perform(
