@@ -197,10 +197,7 @@ async function deliver(
       const written = ({ outcomes, generated }: Applied): void => {
         decisions.generated.set(echoName(system, number), generated);
         for (const [{ entry, need }, outcome] of outcomes) {
-          if (outcome.kind === 'already') decisions.already.add(entry.seq);
-          if (outcome.kind === 'refused') {
-            decisions.refused.set(entry.seq, `${outcome.code}: ${outcome.reason}`);
-          }
+          noteOutcome(decisions, entry, outcome);
           countRow(rows, entry, need.op, outcome.kind);
         }
       };
@@ -214,6 +211,18 @@ async function deliver(
       report.target(system, { kind: 'applied', batch: number, rows: [...rows.values()], seconds });
     }
   }
+}
+
+/** In place of what a try that did not commit had come to. */
+function noteOutcome(
+  { already, refused }: Decisions,
+  { seq }: OutboxEntry,
+  outcome: Outcome,
+): void {
+  already.delete(seq);
+  refused.delete(seq);
+  if (outcome.kind === 'already') already.add(seq);
+  if (outcome.kind === 'refused') refused.set(seq, `${outcome.code}: ${outcome.reason}`);
 }
 
 /** What is the same for many rows is told once: a batch may be larger than the memory. */

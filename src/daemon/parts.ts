@@ -8,8 +8,7 @@ import type { Entity } from '../contract/entity.ts';
 import type { Ledger } from '../contract/ledger.ts';
 import type { Source } from '../contract/source.ts';
 import { type Decisions, openDecisions } from '../decide/decisions.ts';
-import { everyParked } from '../decide/parked.ts';
-import { driftText, refusalText } from '../decide/pass.ts';
+import { noteParked } from '../decide/parked.ts';
 import { routesOf } from '../decide/routes.ts';
 import { misfitsOf } from '../decide/tables.ts';
 import { halt } from '../errors.ts';
@@ -21,7 +20,6 @@ import { compileEntities } from '../normalize/compile.ts';
 import type { ReadDigest } from '../operate/digest.ts';
 import type { ReadRows } from '../operate/verify.ts';
 import type { Participant } from '../pipeline.ts';
-import { linkText } from '../reconcile/working.ts';
 
 /** A configuration, read and checked, with its systems: all that a daemon is made of. */
 export interface Parts {
@@ -206,14 +204,6 @@ export async function decisionsOf(
   const byName = new Map(entities.map((entity) => [entity.name, entity]));
   const { records } = await ledger.desk.counts();
   const decisions = openDecisions(ledger, byName, [...systems.keys()], { ...records });
-  for await (const item of everyParked(ledger)) {
-    if (item.kind === 'delivery') {
-      decisions.refusals.set(refusalText(item.system, item.record), item.id);
-    } else if (item.kind === 'row' && item.waits !== null) {
-      decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
-    } else if (item.kind === 'hold' && item.reason === 'schema_drift') {
-      decisions.drifted.set(driftText(item.system, item.entity), item.id);
-    }
-  }
+  await noteParked(ledger, decisions);
   return decisions;
 }

@@ -24,7 +24,8 @@ import {
 } from '../reconcile/working.ts';
 import { type Bell, bell } from './bell.ts';
 import { type Exclusively, mutex } from './mutex.ts';
-import { driftText, type Ground, type Pass, refusalText, runPass, type Unit } from './pass.ts';
+import { keepDrifts, keepRefusals, noteAwaited, noteParked, type ParkedNotes } from './parked.ts';
+import { type Ground, type Pass, runPass, type Unit } from './pass.ts';
 import { preload } from './preload.ts';
 
 /** Anything else that goes into the same commit, put into the working set. */
@@ -69,6 +70,11 @@ export interface Decisions {
   readonly refusedAt: Map<string, number>;
   /** The latest look behind which each system's log was decided; see `looks.ts`. */
   readonly looked: Map<string, number>;
+  /**
+   * Commits what was decided in `exclusively`. Whatever is read from the call on sees it, so that
+   * others may build on it at once, and fail with it; to be awaited outside of `exclusively`.
+   */
+  put(changes: LedgerCommit): Promise<void>;
   /** What deciding would come to; nothing is kept. */
   rehearse(units: readonly Unit[]): Promise<Pass>;
   /** Resolves when it is on disk. */
@@ -97,8 +103,9 @@ export function openDecisions(
   const referenced = new Set(
     [...entities.values()].flatMap(({ fields }) => fields.flatMap(({ ref }) => ref ?? [])),
   );
-  const awaited = new Set<string>();
   const exclusively = mutex();
+  const notes: ParkedNotes = { refusals: new Map(), drifted: new Map(), awaited: new Set() };
+  const { refusals, drifted, awaited } = notes;
   const ground = {
     entities,
     numbers,
@@ -106,40 +113,42 @@ export function openDecisions(
     population,
     refused: new Map<number, string>(),
     already: new Set<number>(),
-    refusals: new Map<string, number>(),
+    refusals,
   };
-  const { refused, already, refusals } = ground;
-  const drifted = new Map<string, number>();
+  const { refused, already } = ground;
+  /** As of the last commit that came about. */
+  let floods: FloodCounts = ground.floods;
+  const put = openPut(ledger, exclusively, notes, () => {
+    ground.floods = floods;
+  });
 
-  const commit = (...[units, source, extra]: Asked): Promise<Decided> =>
-    exclusively(async () => {
+  const commit = async (...[units, source, extra]: Asked): Promise<Decided> => {
+    const { pass, loaded, links, written } = await exclusively(async () => {
       const { pass, loaded } = await settled(ledger, ground, units, extra);
       const { w } = pass;
       const links = linkChanges(w);
       const release = links.add.filter((link) => referenced.has(link.entity));
       const state = source?.state(w);
       const open = ledger.head().positions[source?.system ?? '']?.openTransaction ?? null;
-      await ledger.commit({
+      const written = put({
         ...(source && state ? { source: { system: source.system, state } } : {}),
         ...changesOf(pass, links, release),
       });
       Object.assign(numbers, w.numbers);
       keepRefusals(refusals, w);
       keepDrifts(drifted, w);
-      for (const seq of pass.removed) for (const noted of [refused, already]) noted.delete(seq);
       ground.floods = pass.floods;
-      for (const [of, taken] of pass.shown) for (const seq of taken) of.shown.add(seq);
-      // What an open transaction put into the outbox may be sent once it is complete.
       const isOver = open !== null && state !== undefined && state.openTransaction !== open;
-      const all = isOver || pass.freed.length > 0;
-      // Entries of a transaction that is still open cannot be sent yet.
-      const added = units.some(({ complete }) => complete) ? pass.added : [];
-      const rung = all ? bells.keys() : [...added, ...release].map(({ system }) => system);
-      for (const system of new Set(rung)) bells.get(system)?.ring();
-      noteAwaited(awaited, w);
-      const due = links.add.filter((link) => awaited.delete(linkText(link)));
-      return { ...summary(pass, loaded, population), due };
+      ring(bells, { pass, units, release, isOver });
+      return { pass, loaded, links, written };
     });
+    await written;
+    floods = pass.floods;
+    noteEchoes(pass, { refused, already });
+    noteAwaited(awaited, pass.w);
+    const due = links.add.filter((link) => awaited.delete(linkText(link)));
+    return { ...summary(pass, loaded, population), due };
+  };
 
   return {
     ledger,
@@ -150,11 +159,10 @@ export function openDecisions(
     generated: new Map(),
     refused,
     already,
-    refusals,
-    drifted,
+    ...notes,
     refusedAt: new Map(),
-    awaited,
     partEntries,
+    put,
     ...{ looked: new Map(), rehearse: rehearsal(ledger, ground, exclusively) },
     ...durably(ledger, commit),
   };
@@ -222,30 +230,53 @@ async function settled(
   }
 }
 
-function noteAwaited(awaited: Set<string>, w: Working): void {
-  for (const parked of w.parked.values()) {
-    if (parked.kind === 'row' && parked.waits !== null) {
-      awaited.add(linkText({ system: parked.system, ...parked.waits }));
+/** What a commit that failed, or that built on one, had noted did not come about. */
+const openPut =
+  (
+    ledger: Ledger,
+    exclusively: Exclusively,
+    notes: ParkedNotes,
+    failed: () => void,
+  ): Decisions['put'] =>
+  async (changes) => {
+    try {
+      await ledger.commit(changes);
+    } catch (error) {
+      failed();
+      // A ledger that cannot be read any more either says so to whoever asks it next.
+      await exclusively(() => noteParked(ledger, notes)).catch(() => undefined);
+      throw error;
     }
-  }
+  };
+
+/** Wakes those who can send something now; `isOver`: a transaction that was open no longer is. */
+function ring(
+  bells: Decisions['bells'],
+  {
+    pass,
+    units,
+    release,
+    isOver,
+  }: {
+    readonly pass: Pass;
+    readonly units: readonly Unit[];
+    readonly release: readonly Link[];
+    readonly isOver: boolean;
+  },
+): void {
+  // What an open transaction put into the outbox may be sent once it is complete, not before.
+  const added = units.some(({ complete }) => complete) ? pass.added : [];
+  const all = isOver || pass.freed.length > 0;
+  const rung = all ? bells.keys() : [...added, ...release].map(({ system }) => system);
+  for (const system of new Set(rung)) bells.get(system)?.ring();
 }
 
-function keepRefusals(refusals: Map<string, number>, w: Working): void {
-  if (w.unparked.size > 0) {
-    for (const [text, id] of refusals) if (w.unparked.has(id)) refusals.delete(text);
-  }
-  for (const parked of w.parked.values()) {
-    if (parked.kind === 'delivery') {
-      refusals.set(refusalText(parked.system, parked.record), parked.id);
-    }
-  }
-}
-
-function keepDrifts(drifted: Map<string, number>, w: Working): void {
-  for (const [text, id] of drifted) if (w.unparked.has(id)) drifted.delete(text);
-  for (const { id, kind, reason, system, entity } of w.parked.values()) {
-    if (kind === 'hold' && reason === 'schema_drift') drifted.set(driftText(system, entity), id);
-  }
+function noteEchoes(
+  { removed, shown }: Pass,
+  { refused, already }: Pick<Decisions, 'refused' | 'already'>,
+): void {
+  for (const seq of removed) for (const noted of [refused, already]) noted.delete(seq);
+  for (const [of, taken] of shown) for (const seq of taken) of.shown.add(seq);
 }
 
 function summary(

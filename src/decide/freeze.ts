@@ -9,6 +9,8 @@ import { stoppedEntities } from './tables.ts';
 /** A batch that was frozen in the ledger: it may be sent, and after a crash it is known. */
 export interface Batch {
   readonly number: number;
+  /** Resolves when the freeze is in the ledger. */
+  readonly written: Promise<void>;
   /** Resolves when the freeze is on disk: before that the target must not commit (invariant 4). */
   readonly frozen: Promise<void>;
   readonly deliveries: readonly Delivery[];
@@ -44,15 +46,17 @@ export async function prepare(
   told: Told,
   begun?: () => void,
 ): Promise<Prepared> {
-  return decisions.exclusively(async () => {
+  const batch = await decisions.exclusively(async () => {
     if (isPaused(decisions.ledger, 'system', system)) return null;
     const { entries, rest } = await take(decisions, system);
     if (entries.length === 0) return null;
     begun?.();
     const start = { number, keys: new Map(), rest };
-    const batch = await freeze(decisions, system, entries, start, told);
-    return batch.deliveries.length === 0 ? ('progress' as const) : batch;
+    return freeze(decisions, system, entries, start, told);
   });
+  if (batch === null || batch.deliveries.length > 0) return batch;
+  await batch.written;
+  return 'progress';
 }
 
 type Told = (parked: readonly ParkedDelivery[]) => void;
@@ -65,10 +69,12 @@ type Told = (parked: readonly ParkedDelivery[]) => void;
 export async function freezeMore(
   decisions: Decisions,
   system: string,
-  { number, keys: known, rest }: Batch,
+  { number, written, keys: known, rest }: Batch,
   told: Told,
 ): Promise<Batch | null> {
   if (rest === null) return null;
+  // The last part's freeze stands for those before it.
+  await written;
   // A child whose parent was forgotten waits for the parent's echo.
   const keys = known.size > MAX_KEYS ? new Map<RecordId, string>() : known;
   return decisions.exclusively(async () => {
@@ -81,7 +87,7 @@ async function freeze(
   decisions: Decisions,
   system: string,
   entries: readonly OutboxEntry[],
-  { number, keys, rest }: Omit<Batch, 'deliveries' | 'frozen'>,
+  { number, keys, rest }: Pick<Batch, 'number' | 'keys' | 'rest'>,
   told: Told,
 ): Promise<Batch> {
   const { ledger, entities } = decisions;
@@ -102,7 +108,7 @@ async function freeze(
     const base = { id: decisions.numbers.case + i, system, entity, since, record };
     return { ...base, kind: 'delivery', reason: 'refused', detail: fault };
   });
-  await ledger.commit({
+  const written = decisions.put({
     records: stopped.flatMap((entry) => {
       const record = records.get(entry.record);
       return record === undefined ? [] : [withoutEntry(record, entry)];
@@ -117,13 +123,13 @@ async function freeze(
     },
     ...(frozen.length === 0 ? {} : { batches: [{ system, batch: number }] }),
   });
-  const synced = ledger.synced();
+  const onDisk = written.then(() => ledger.synced());
   // Whoever commits builds on it; a batch that is given up is of no interest.
-  synced.catch(() => undefined);
+  onDisk.catch(() => undefined);
   told(parked);
   decisions.numbers.case += parked.length;
   for (const { record, id } of parked) decisions.refusals.set(refusalText(system, record), id);
-  return { number, frozen: synced, deliveries: planned.deliveries, keys, rest };
+  return { number, written, frozen: onDisk, deliveries: planned.deliveries, keys, rest };
 }
 
 type Taken = { readonly entries: readonly OutboxEntry[]; readonly rest: Rest | null };

@@ -185,7 +185,9 @@ const freeze =
     const decisions = await processOn(world, ground);
     const number = decisions.ledger.head().batches[name] ?? 0;
     const batch = await prepare(decisions, name, number + 1, () => undefined);
-    if (batch !== null && batch !== 'progress') world.memory.frozen.set(name, batch);
+    if (batch === null || batch === 'progress') return;
+    await batch.frozen;
+    world.memory.frozen.set(name, batch);
   };
 
 const send =

@@ -1,13 +1,12 @@
 import type { Entity } from '../../src/contract/entity.ts';
 import type { Ledger, LedgerHead, OutboxEntry } from '../../src/contract/ledger.ts';
 import { openDecisions } from '../../src/decide/decisions.ts';
-import { driftText, refusalText } from '../../src/decide/pass.ts';
+import { noteParked } from '../../src/decide/parked.ts';
 import { routesOf } from '../../src/decide/routes.ts';
 import { CarrickError } from '../../src/errors.ts';
 import type { MemoryLedger } from '../../src/ledger/memory.ts';
 import type { Report } from '../../src/observe/report.ts';
 import { type Participant, type PipelineParts, runPipeline } from '../../src/pipeline.ts';
-import { linkText } from '../../src/reconcile/working.ts';
 import {
   type Connection,
   openApplier,
@@ -75,15 +74,7 @@ export async function boot(world: World): Promise<void> {
     { ...records },
     PARTS[scenario.seed % PARTS.length],
   );
-  for (const item of await ledger.desk.parked({ limit: 1000 })) {
-    if (item.kind === 'delivery') {
-      decisions.refusals.set(refusalText(item.system, item.record), item.id);
-    } else if (item.kind === 'row' && item.waits !== null) {
-      decisions.awaited.add(linkText({ system: item.system, ...item.waits }));
-    } else if (item.kind === 'hold' && item.reason === 'schema_drift') {
-      decisions.drifted.set(driftText(item.system, item.entity), item.id);
-    }
-  }
+  await noteParked(ledger, decisions);
   const parts: PipelineParts = {
     instance: INSTANCE,
     feeds: [],

@@ -113,6 +113,26 @@ test('the target commits only what is on disk, of the last part too', async () =
   expect(told.slice(-3)).toEqual(['synced', 'synced', 'commit']);
 });
 
+test('nothing is committed of which a part could not be frozen', async () => {
+  const { applier, told } = takingApplier();
+  let writes = 0;
+  const write = async (): Promise<void> => {
+    writes += 1;
+    if (writes === 2) throw new Error('no room');
+  };
+  const many = [1, 2, 3, 4].map((seq) => entryOf(seq, 'crm', 'large'));
+  const decisions = await withOutbox(many, { write });
+  const batch = await prepare(decisions, 'erp', 1, () => undefined);
+  if (batch === null || batch === 'progress') throw new Error('there is a batch');
+  const applied = apply(applier, batch, {
+    buried: new Map(),
+    written: () => undefined,
+    more: (part: Batch) => freezeMore(decisions, 'erp', part, () => undefined),
+  });
+  await expect(applied).rejects.toThrow('no room');
+  expect(told).toEqual(['begin 1', 'write N1 N2 N3']);
+});
+
 test('a transaction begun for what turns out to be nothing is rolled back', async () => {
   const { applier } = takingApplier();
   const told: string[] = [];
