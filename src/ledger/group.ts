@@ -1,4 +1,5 @@
 import type { LedgerCommit } from '../contract/ledger.ts';
+import { openCheckpoint } from './checkpoint.ts';
 import { ledgerFault } from './faults.ts';
 import type { Store } from './store.ts';
 import { openSync } from './sync.ts';
@@ -29,12 +30,13 @@ interface Turn {
 export function openGroup(path: string, store: Store, onSync?: (seconds: number) => void): Group {
   const writer = openWriter(store);
   const disk = openSync(path, onSync);
+  const checkpoint = openCheckpoint(store.db, path);
   let turn: Turn | null = null;
   const fail = (of: Turn, error: unknown): void => {
     undo(store);
     of.failure = { error: ledgerFault(error, path) };
   };
-  const end = (of: Turn): void => {
+  const end = async (of: Turn): Promise<void> => {
     turn = null;
     try {
       if (of.failure === null) {
@@ -45,6 +47,7 @@ export function openGroup(path: string, store: Store, onSync?: (seconds: number)
       fail(of, error);
     }
     if (of.failure !== null) throw of.failure.error;
+    await checkpoint.written();
   };
   const begin = (): Turn => {
     const ended = new Promise<void>((resolve) => setImmediate(resolve)).then(() => end(opened));
@@ -72,11 +75,13 @@ export function openGroup(path: string, store: Store, onSync?: (seconds: number)
     ordinals: (entity, wanted) => join(() => writer.ordinals(entity, wanted)),
     synced: disk.synced,
     async alone(work) {
-      while (turn !== null) await turn.ended.catch(() => undefined);
+      const busy = () => turn?.ended.catch(() => undefined) ?? checkpoint.pass();
+      for (let under = busy(); under !== undefined; under = busy()) await under;
       return work();
     },
     async close() {
       await turn?.ended.catch(() => undefined);
+      await checkpoint.close();
       await disk.close();
     },
   };

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { halt } from '../errors.ts';
+import { BOUND_PAGES } from './checkpoint.ts';
 import { corrupt } from './faults.ts';
 
 /** `Crck`, in the file's header: tells a ledger from any other SQLite database. */
@@ -8,8 +9,6 @@ const APPLICATION_ID = 0x4372636b;
 const PAGE_BYTES = 4096;
 /** Small: what is not in it is in the operating system's. */
 const CACHE_KIB = 8_192;
-/** A checkpoint writes every changed page once, so few and large ones write less. */
-const CHECKPOINT_PAGES = 8_192;
 const WAL_LIMIT_BYTES = 128 * 1024 * 1024;
 
 /**
@@ -123,7 +122,7 @@ export function openDatabase(path: string, readOnly: boolean): DatabaseSync {
       // What else keeps the file whole after a power loss, NORMAL does too
       // (https://www.sqlite.org/pragma.html#pragma_synchronous).
       db.exec('PRAGMA synchronous = NORMAL');
-      db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+      db.exec(`PRAGMA wal_autocheckpoint = ${BOUND_PAGES}`);
       db.exec(`PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
       migrate(db, MIGRATIONS);
     } else if (checkVersion(db, path, MIGRATIONS.length) < MIGRATIONS.length) {

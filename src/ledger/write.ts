@@ -68,7 +68,8 @@ function openRecords(store: Store): Apply {
   const update = db.prepare('UPDATE records SET data = ? WHERE id = ?');
   const erase = openErase(store);
   return (commit) => {
-    const records = [...(commit.records ?? [])].sort((a, b) => a.id - b.id);
+    // Backwards: they were read in their order just now, and SQLite's cache may hold the last ones.
+    const records = [...(commit.records ?? [])].sort((a, b) => b.id - a.id);
     for (const state of records) {
       const known = state.id < tallies.get('next', 'record');
       tallies.raise('next', 'record', state.id + 1);

@@ -1,0 +1,112 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
+
+/** So many pages that are in the log alone are worth a pass: few and large ones write less. */
+const PASS_PAGES = 8_192;
+/** A log of so many pages is to begin anew. */
+const LONG_PAGES = 24_576;
+/** No log gets much longer: commits wait, or SQLite checkpoints inside of them. */
+export const BOUND_PAGES = 49_152;
+
+/**
+ * In a string, because the bundle has no file for it; a connection of its own is all there is. A
+ * pass that fails is tried again with the next commit.
+ */
+const WORKER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { DatabaseSync } = require('node:sqlite');
+  const db = new DatabaseSync(workerData);
+  db.exec('PRAGMA cache_size = -64');
+  const pass = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
+  parentPort.on('message', (what) => {
+    if (what === 'end') {
+      db.close();
+      return parentPort.close();
+    }
+    try {
+      pass.get();
+    } catch {}
+    parentPort.postMessage('passed');
+  });
+`;
+
+export interface Checkpoint {
+  /** A transaction ended; resolves when there is room for the next. */
+  written(): Promise<void>;
+  /** The end of the pass that is under way; none begins but by `written`. */
+  pass(): Promise<void> | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * Brings the log's pages into the database beside the event loop, with SQLite's own means: a
+ * checkpoint by another connection hinders no writer
+ * (https://www.sqlite.org/wal.html#checkpointing). While that goes on writing some pages stay
+ * behind, and a log begins anew only when none do: once it is long, those few follow here, right
+ * after a pass. The worker is started when there is something to do; many ledgers need none. One
+ * that dies is not replaced: SQLite's own checkpoints (`schema.ts`) do then.
+ */
+export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
+  const size = db.prepare('PRAGMA wal_checkpoint(NOOP)');
+  const rest = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
+  let worker: Worker | null = null;
+  let pass: PromiseWithResolvers<void> | null = null;
+  let hasPassed = false;
+  let isDead = false;
+  const passed = (): void => {
+    hasPassed = true;
+    // A program that is done waits for a pass, and for nothing else.
+    worker?.unref();
+    pass?.resolve();
+    pass = null;
+  };
+  const begin = (): void => {
+    pass = Promise.withResolvers();
+    worker ??= startWorker(path, passed, () => {
+      isDead = true;
+      passed();
+    });
+    worker.ref();
+    worker.postMessage('pass');
+  };
+  const finish = (): void => {
+    try {
+      rest.get();
+    } catch {
+      // As with SQLite's own: the pages stay in the log, and later ones try again.
+    }
+  };
+  return {
+    async written() {
+      if (isDead) return;
+      const { log, checkpointed } = size.get() as { log: number; checkpointed: number };
+      if (pass !== null) return log < BOUND_PAGES ? undefined : pass.promise;
+      const isLong = log >= LONG_PAGES;
+      if (isLong && hasPassed) finish();
+      else if (log - checkpointed >= (isLong ? 1 : PASS_PAGES)) begin();
+      hasPassed = false;
+    },
+    pass: () => pass?.promise,
+    async close() {
+      await pass?.promise;
+      if (worker === null || isDead) return;
+      const { promise: ended, resolve } = Promise.withResolvers<number>();
+      worker.ref();
+      worker.once('exit', resolve);
+      worker.postMessage('end');
+      await ended;
+    },
+  };
+}
+
+function startWorker(path: string, passed: () => void, died: () => void): Worker {
+  const worker = new Worker(WORKER, {
+    eval: true,
+    workerData: path,
+    resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 },
+  });
+  worker.on('message', passed);
+  worker.on('error', died);
+  worker.on('exit', died);
+  return worker;
+}

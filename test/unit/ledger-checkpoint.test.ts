@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { BOUND_PAGES, openCheckpoint } from '../../src/ledger/checkpoint.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
+import { record } from './ledger-fixtures.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'carrick-checkpoint-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+let count = 0;
+
+/** A database of small pages, which nothing but the checkpoint under test checkpoints. */
+function opened(workerPath?: string) {
+  const path = join(directory, `${++count}.db`);
+  const db = new DatabaseSync(path);
+  onTestFinished(() => db.close());
+  db.exec('PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0');
+  db.exec('CREATE TABLE pages (content BLOB)');
+  const checkpoint = openCheckpoint(db, workerPath ?? path);
+  const insert = db.prepare(
+    `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+     INSERT INTO pages SELECT randomblob(450) FROM n`,
+  );
+  return {
+    path,
+    checkpoint,
+    write: (pages: number) => insert.run(pages),
+    size: () => db.prepare('PRAGMA wal_checkpoint(NOOP)').get() as { [name: string]: number },
+    held: () => db.prepare('SELECT count(*) AS pages FROM pages').get(),
+  };
+}
+
+test('a log that is worth it is checkpointed beside the event loop, no shorter one', async () => {
+  const { checkpoint, write, size } = opened();
+  write(1000);
+  await checkpoint.written();
+  expect(checkpoint.pass()).toBeUndefined();
+  write(8000);
+  await checkpoint.written();
+  expect(checkpoint.pass()).toBeDefined();
+  write(10);
+  await checkpoint.written();
+  await checkpoint.pass();
+  const { log, checkpointed } = size();
+  expect(checkpointed).toBeGreaterThan(9000);
+  expect(log).toBeGreaterThanOrEqual(checkpointed!);
+  await checkpoint.close();
+});
+
+test('under constant load a log still begins anew', async () => {
+  const { checkpoint, write, size, held } = opened();
+  let written = 0;
+  let last = 0;
+  for (let log = 0; log >= last && log < BOUND_PAGES; log = size().log!) {
+    last = log;
+    write(200);
+    written += 200;
+    await checkpoint.written();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(last).toBeGreaterThan(8_000);
+  expect(size().log).toBeLessThan(last);
+  expect(held()).toEqual({ pages: written });
+  await checkpoint.close();
+});
+
+test('a log that grows faster than it is checkpointed makes commits wait', async () => {
+  const { checkpoint, write } = opened();
+  write(10_000);
+  await checkpoint.written();
+  const pass = checkpoint.pass();
+  let waited = false;
+  const soon = checkpoint.written();
+  write(BOUND_PAGES);
+  const late = checkpoint.written().then(() => {
+    waited = true;
+  });
+  await soon;
+  expect(checkpoint.pass()).toBe(pass);
+  expect(waited).toBe(false);
+  await late;
+  expect(checkpoint.pass()).not.toBe(pass);
+  await checkpoint.close();
+});
+
+test('closing waits for a pass; a database that is closed has no log', async () => {
+  const { checkpoint, write, size } = opened();
+  write(20_000);
+  await checkpoint.written();
+  await checkpoint.close();
+  expect(size().checkpointed).toBe(size().log);
+});
+
+test('a worker that dies is done without', async () => {
+  const { checkpoint, write, size, held } = opened(join(directory, 'no', 'such.db'));
+  write(10_000);
+  await checkpoint.written();
+  await checkpoint.pass();
+  expect(size().checkpointed).toBe(0);
+  write(BOUND_PAGES);
+  await checkpoint.written();
+  expect(checkpoint.pass()).toBeUndefined();
+  expect(held()).toEqual({ pages: 10_000 + BOUND_PAGES });
+  await checkpoint.close();
+});
+
+test('what is forgotten goes from the file while a checkpoint is under way', async () => {
+  const ledger = await openSqliteLedger(join(directory, 'forgotten.db'));
+  const note = 'n'.repeat(100_000);
+  const records = Array.from({ length: 500 }, (_, i) => record(i + 1, { values: [note] }));
+  await ledger.commit({ records });
+  await ledger.commit({ erased: [7], forgotten: [{ entity: 'customer', record: 7 }] });
+  expect((await ledger.find({ records: [7, 8] })).records).toEqual([null, records[7]]);
+  await ledger[Symbol.asyncDispose]();
+});
