@@ -11,7 +11,7 @@ import type { RecordId, RecordState } from '../model/record.ts';
 import { decodeRecord } from './codec.ts';
 import { type OutboxReader, openOutbox } from './outbox-read.ts';
 import { allRows, getRow, rows } from './rows.ts';
-import { linkId, type Store } from './store.ts';
+import type { Store } from './store.ts';
 
 export interface Reader extends OutboxReader {
   head(): LedgerHead;
@@ -29,9 +29,9 @@ function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
     `SELECT id, data FROM parked WHERE system = ? AND entity = ? AND key = ?
      ORDER BY id DESC LIMIT 1`,
   );
-  const findLinks = openFindLinks(store);
+  const load = openLoad(store);
+  const findLinks = openFindLinks(store, load);
   const findIdentities = openFindIdentities(store);
-  const findRecords = openFindRecords(store);
   const parkedRow = ({ system, entity, key }: LinkKey): ParkedRow | null => {
     const row = getRow(
       parked,
@@ -46,10 +46,11 @@ function openFind(store: Store): (query: LedgerQuery) => LedgerFound {
   // Every row of every batch is asked for, and hardly ever is any parked.
   const anythingParked = () => Object.keys(store.tallies.all('parked')).length > 0;
   return (query) => {
-    const links = findLinks(query.links ?? []);
+    const found: Found = new Map();
+    const links = findLinks(query.links ?? [], found);
     const identities = findIdentities(query.identities ?? []);
     const ids = query.records ?? [];
-    const found = findRecords([...links, ...identities.flat(), ...ids]);
+    load(found, [...identities.flat(), ...ids]);
     const record = (id: RecordId | undefined) => (id === undefined ? undefined : found.get(id));
     return {
       links: links.map((id) => record(id) ?? null),
@@ -79,22 +80,53 @@ function recordsOf(statement: StatementSync, wanted: Wanted[], ...codes: number[
   });
 }
 
-function openFindLinks(store: Store): (links: readonly LinkKey[]) => (RecordId | undefined)[] {
+/** Finds the ids of linked records, and loads these. */
+function openFindLinks(store: Store, load: ReturnType<typeof openLoad>) {
+  const lookUp = openLookUp(store);
+  const { names, links: guesses } = store;
+  const guess = ({ system, entity, key }: LinkKey): RecordId | undefined => {
+    const codes = [names.known(system), names.known(entity)] as const;
+    if (codes[0] === undefined || codes[1] === undefined) return undefined;
+    return guesses.get(codes[0], codes[1], key);
+  };
+  return (links: readonly LinkKey[], found: Found): (RecordId | undefined)[] => {
+    const guessed = links.map(guess);
+    const ids = [...guessed];
+    lookUp(links, ids);
+    load(found, ids);
+    let isWrong = false;
+    for (const [at, id] of guessed.entries()) {
+      if (id === undefined || leadsTo(links[at]!, found.get(id))) continue;
+      ids[at] = undefined;
+      isWrong = true;
+    }
+    if (isWrong) {
+      lookUp(links, ids);
+      load(found, ids);
+    }
+    return ids;
+  };
+}
+
+function leadsTo({ system, entity, key }: LinkKey, state: RecordState | undefined): boolean {
+  const view = state?.views[system];
+  return state?.entity === entity && view?.status === 'linked' && view.key === key;
+}
+
+/** Fills in the ids that are not known. */
+function openLookUp(store: Store) {
   const { names, vault } = store;
   const select = rows(
     store,
     `SELECT wanted.key, links.record FROM json_each(?) AS wanted
      CROSS JOIN links ON system = ? AND entity = ? AND links.key = wanted.value`,
   );
-  return (links) => {
-    const ids = new Array<RecordId | undefined>(links.length).fill(undefined);
+  return (links: readonly LinkKey[], ids: (RecordId | undefined)[]): void => {
     const missed = new Map<string, Wanted[]>();
     for (const [at, { system, entity, key }] of links.entries()) {
-      const codes = [names.known(system), names.known(entity)] as const;
-      if (codes[0] === undefined || codes[1] === undefined) continue;
-      ids[at] = store.links.get(linkId(codes[0], codes[1], key));
       if (ids[at] !== undefined) continue;
-      const table = linkId(codes[0], codes[1], '');
+      if (names.known(system) === undefined || names.known(entity) === undefined) continue;
+      const table = `${system}/${entity}`;
       const wanted = missed.get(table);
       const one = { at, key: vault.rowKey(system, entity, key) };
       if (wanted === undefined) missed.set(table, [one]);
@@ -105,10 +137,9 @@ function openFindLinks(store: Store): (links: readonly LinkKey[]) => (RecordId |
       const codes = [names.code(system), names.code(entity)] as const;
       for (const { at, record } of recordsOf(select, wanted, ...codes)) {
         ids[at] = record;
-        store.links.set(linkId(...codes, links[at]!.key), record);
+        store.links.set(...codes, links[at]!.key, record);
       }
     }
-    return ids;
   };
 }
 
@@ -140,17 +171,16 @@ function openFindIdentities(store: Store): (keys: readonly IdentityKey[]) => Rec
   };
 }
 
-/** Records by id, each decoded once; absent ones are left out. */
-function openFindRecords(
-  store: Store,
-): (ids: readonly (RecordId | undefined)[]) => Map<RecordId, RecordState> {
+type Found = Map<RecordId, RecordState>;
+
+/** Adds records by id, each decoded once; absent ones are left out. */
+function openLoad(store: Store): (found: Found, ids: readonly (RecordId | undefined)[]) => void {
   const select = rows(
     store,
     `SELECT records.id, entity, data FROM json_each(?) AS wanted
      CROSS JOIN records ON records.id = wanted.value`,
   );
-  return (ids) => {
-    const found = new Map<RecordId, RecordState>();
+  return (found, ids) => {
     const missed = new Set<RecordId>();
     for (const id of ids) {
       if (id === undefined || found.has(id)) continue;
@@ -158,7 +188,7 @@ function openFindRecords(
       if (state === undefined) missed.add(id);
       else found.set(id, state);
     }
-    if (missed.size === 0) return found;
+    if (missed.size === 0) return;
     const ordered = [...missed].sort((a, b) => a - b);
     for (const [id, code, stored] of allRows(select, JSON.stringify(ordered))) {
       const entity = store.names.name(code as number);
@@ -167,6 +197,5 @@ function openFindRecords(
       found.set(state.id, state);
       store.records.set(state.id, state);
     }
-    return found;
   };
 }

@@ -4,6 +4,7 @@ import { type Cache, createCache } from './cache.ts';
 import { type Fresh, openFresh } from './fresh.ts';
 import { type Head, openHead } from './head.ts';
 import { openKeyring } from './keyring.ts';
+import { type LinkGuesses, openLinkGuesses } from './link-guesses.ts';
 import { type Names, openNames } from './names.ts';
 import type { Privacy } from './privacy.ts';
 import { openTallies, type Tallies } from './tallies.ts';
@@ -11,7 +12,6 @@ import { openVault, type Vault } from './vault.ts';
 
 /** Weights are estimated heap bytes; SQLite's own cache (`schema.ts`) comes on top. */
 const RECORD_CACHE_BYTES = 16 * 1024 * 1024;
-const LINK_CACHE_BYTES = 8 * 1024 * 1024;
 /** For each system. */
 const FRESH_BYTES = 4 * 1024 * 1024;
 
@@ -25,10 +25,9 @@ export interface Store {
   readonly fresh: Fresh;
   /** Decoded records as they are on disk. */
   readonly records: Cache<number, RecordState>;
-  /** Record ids by {@link linkId}. */
-  readonly links: Cache<string, number>;
-  /** Link ids that erasing records removed in the transaction under way. */
-  readonly unlinked: Set<string>;
+  readonly links: LinkGuesses;
+  /** Links that erasing records removed in the commit under way. */
+  readonly unlinked: Parameters<LinkGuesses['delete']>[];
   /** By system: no outbox entry has a lower seq, so looking for the oldest starts there. */
   readonly oldest: Map<string, number>;
 }
@@ -51,8 +50,8 @@ export function openStore(db: DatabaseSync, path: string, privacy: Privacy): Sto
     head,
     fresh: openFresh(FRESH_BYTES, () => tallies.get('next', 'seq'), highest),
     records: createCache(RECORD_CACHE_BYTES, weighRecord),
-    links: createCache(LINK_CACHE_BYTES, (id) => 120 + id.length),
-    unlinked: new Set(),
+    links: openLinkGuesses(),
+    unlinked: [],
     oldest: new Map(),
   };
 }
@@ -67,10 +66,6 @@ export function refresh(store: Store): void {
   store.records.clear();
   store.links.clear();
   store.oldest.clear();
-}
-
-export function linkId(system: number, entity: number, key: string): string {
-  return `${system}/${entity}/${key}`;
 }
 
 /** Estimated heap bytes; views share what they have in common with the record. */

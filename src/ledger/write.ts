@@ -6,7 +6,7 @@ import { openForget } from './forget.ts';
 import { openOrdinals } from './ordinals.ts';
 import { openOutboxWrites } from './outbox-write.ts';
 import { isSpent } from './spent.ts';
-import { linkId, type Store } from './store.ts';
+import type { Store } from './store.ts';
 
 /** Writes into the open transaction; reads of the same connection see it. */
 export interface Writer {
@@ -22,10 +22,10 @@ export function openWriter(store: Store): Writer {
   const applied = lists.map((open) => open(store));
   return {
     put(commit) {
-      store.unlinked.clear();
+      store.unlinked.length = 0;
       for (const apply of applied) apply(commit);
       remember(store, commit);
-      for (const id of store.unlinked) store.links.delete(id);
+      for (const link of store.unlinked) store.links.delete(...link);
     },
     ordinals: openOrdinals(store),
   };
@@ -38,14 +38,13 @@ function remember(store: Store, commit: LedgerCommit): void {
     else store.records.set(state.id, state);
   }
   for (const id of commit.erased ?? []) store.records.delete(id);
+  const { code } = store.names;
   const { add = [], remove = [] } = commit.links ?? {};
-  for (const link of remove) {
-    store.links.delete(
-      linkId(store.names.code(link.system), store.names.code(link.entity), link.key),
-    );
+  for (const { system, entity, key } of remove) {
+    store.links.delete(code(system), code(entity), key);
   }
   for (const { system, entity, key, record } of add) {
-    store.links.set(linkId(store.names.code(system), store.names.code(entity), key), record);
+    store.links.set(code(system), code(entity), key, record);
   }
 }
 
@@ -110,7 +109,7 @@ function openErase({ db, names, tallies, unlinked, vault, fresh }: Store): (id: 
     for (const [system, view] of Object.entries(state.views)) {
       if (view.status === 'unlinked') continue;
       link.run(names.code(system), entity, vault.rowKey(system, name, view.key), id);
-      unlinked.add(linkId(names.code(system), entity, view.key));
+      unlinked.push([names.code(system), entity, view.key]);
     }
     for (const [system, seq] of Object.entries(state.outbox)) {
       if (outbox.run(seq, id).changes === 0) continue;
