@@ -10,8 +10,25 @@ export default defineConfig({
   input: 'src/main.ts',
   platform: 'node',
   output: { dir: 'dist', cleanDir: true, chunkFileNames: '[name].js', sourcemap: true },
-  plugins: [licenses()],
+  plugins: [plainText(), licenses()],
 });
+
+/**
+ * V8 keeps the text of a program in memory, with two bytes for each character unless all of them
+ * are Latin-1: others are spelled as escapes.
+ */
+function plainText(): Plugin {
+  return {
+    name: 'plain-text',
+    generateBundle(_, bundle) {
+      for (const file of Object.values(bundle)) {
+        if (file.type === 'chunk') file.code = file.code.replace(/[^\0-\x7f]/g, escaped);
+      }
+    },
+  };
+}
+
+const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Every package's licence has to go along with its code. */
 function licenses(): Plugin {

@@ -14,8 +14,8 @@ const ROOT = resolve(import.meta.dirname, '..');
 const PROGRAM = join(ROOT, 'dist/main.js');
 /** As its first line has it, and the image. */
 const NURSERY = '--max-semi-space-size=8';
-/** What V8 compiles at a start, made in advance as the image does. */
-const COMPILED = { NODE_COMPILE_CACHE: join(ROOT, 'dist/compiled') };
+/** As the image has them: what V8 compiles at a start was made in advance. */
+const ENVIRONMENT = { NODE_COMPILE_CACHE: join(ROOT, 'dist/compiled'), MALLOC_ARENA_MAX: '1' };
 const START_TIMEOUT_MS = 20_000;
 
 export interface Daemon extends AsyncDisposable {
@@ -38,7 +38,7 @@ let instances = 0;
 export async function buildDaemon(): Promise<void> {
   await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
   await promisify(execFile)(process.execPath, [NURSERY, PROGRAM, 'schema', 'config'], {
-    env: { ...process.env, ...COMPILED },
+    env: { ...process.env, ...ENVIRONMENT },
   });
 }
 
@@ -99,7 +99,7 @@ function daemonOf(config: string, url: string, log: string): Daemon {
       const output = openSync(log, 'a');
       child = spawn(process.execPath, [NURSERY, PROGRAM, 'run', '--config', config], {
         stdio: ['ignore', output, output],
-        env: { ...process.env, ...COMPILED },
+        env: { ...process.env, ...ENVIRONMENT },
       });
       closeSync(output);
     },

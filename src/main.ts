@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=8
 import { runCommandLine, tell } from './cli/cli.ts';
 import type { Context } from './cli/command.ts';
 import { EXIT, STOP_SECONDS } from './cli/exit.ts';

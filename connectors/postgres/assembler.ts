@@ -11,7 +11,7 @@ export interface BatchLimits {
   readonly bytes: number;
 }
 
-export const BATCH_LIMITS: BatchLimits = { changes: 2000, bytes: 1 << 20 };
+export const BATCH_LIMITS: BatchLimits = { changes: 1000, bytes: 1 << 20 };
 
 interface OpenPart {
   readonly commit: bigint;

@@ -18,7 +18,7 @@ export interface Source extends AsyncDisposable {
    * Streams what was committed after `from`, in commit order, only for the tables in the
    * specification plus the mark. At most one stream at a time; ending the iteration closes it.
    *
-   * - A batch is bounded (about 2,000 changes or 1 MiB); a transaction of any size flows through.
+   * - A batch is bounded (about 1,000 changes or 1 MiB); a transaction of any size flows through.
    * - A slow consumer stops the reading from the socket: nothing queues without bound.
    * - Idle sources yield an empty batch at least every 10 s, on evidence from the server only (a
    *   keepalive, a heartbeat event), with a position that has moved past what does not concern us.

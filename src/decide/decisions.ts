@@ -95,7 +95,7 @@ export function openDecisions(
   entities: ReadonlyMap<string, Entity>,
   systems: readonly string[],
   population: Record<string, number>,
-  partEntries = 2000,
+  partEntries = 1000,
 ): Decisions {
   const head = ledger.head();
   const numbers: Numbers = { record: head.nextRecord, case: head.nextCase, seq: head.nextSeq };

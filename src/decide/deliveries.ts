@@ -17,7 +17,7 @@ export interface Applied {
 }
 
 /** Of more rows than this the echo is told by what was sent, as it is after a crash. */
-const MAX_GENERATED = 50_000;
+const MAX_GENERATED = 20_000;
 
 /** How `apply` goes on; both are called before the target's log can tell anything. */
 export interface Steps {
@@ -63,9 +63,13 @@ export async function apply(
   const generated = new Map<string, RecordId>();
   await using transaction = await applier.begin(batch.number);
   let frozen = batch.frozen;
-  for (let part: Batch | null = batch; part !== null; part = await more(part)) {
+  // A function of its own: what is left of a part when the next one is planned is garbage.
+  const send = async (part: Batch): Promise<void> => {
     const outcomes = await applyPart(transaction, part, buried, generated);
     written({ outcomes, generated });
+  };
+  for (let part: Batch | null = batch; part !== null; part = await more(part)) {
+    await send(part);
     frozen = part.frozen;
   }
   await frozen;
@@ -78,10 +82,11 @@ export async function apply(
  */
 async function applyPart(
   transaction: ApplyTransaction,
-  { deliveries, keys }: Batch,
+  { deliveries: planned, keys }: Batch,
   buried: Buried,
   generated: Map<string, RecordId>,
 ): Promise<Map<Delivery, Outcome>> {
+  const deliveries = planned.splice(0);
   const outcomes = new Map<Delivery, Outcome>();
   const keyOf = (id: RecordId): string | null => keys.get(id) ?? null;
   const inserted = ({ record, entity }: Delivery, key: string): void => {

@@ -13,7 +13,8 @@ export interface Batch {
   readonly written: Promise<void>;
   /** Resolves when the freeze is on disk: before that the target must not commit (invariant 4). */
   readonly frozen: Promise<void>;
-  readonly deliveries: readonly Delivery[];
+  /** Taken out as they are sent: who still holds a part of a large batch holds no rows of it. */
+  readonly deliveries: Delivery[];
   /** Row keys in the target: of parents, and what the transaction inserts is added. */
   readonly keys: Map<RecordId, string>;
   /** More of the same source transaction waits for `freezeMore`; null: this is all. */
@@ -21,7 +22,7 @@ export interface Batch {
 }
 
 /** Of more rows than this the keys that an open transaction gave are forgotten between parts. */
-const MAX_KEYS = 100_000;
+const MAX_KEYS = 20_000;
 
 /** Where a source transaction that is too large for one part goes on in the outbox. */
 interface Rest {

@@ -25,7 +25,7 @@ interface Cells {
 }
 
 export interface Plan {
-  readonly deliveries: readonly Delivery[];
+  readonly deliveries: Delivery[];
   /** Entries whose system has caught up by itself. */
   readonly idle: readonly OutboxEntry[];
   /** Entries that have to wait until a parent has a row in the target. */

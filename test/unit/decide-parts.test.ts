@@ -67,7 +67,11 @@ async function deliver(decisions: Awaited<ReturnType<typeof withOutbox>>): Promi
     await apply(applier, batch, {
       buried: new Map(),
       written: ({ outcomes }) => expect(outcomes.size).toBeLessThanOrEqual(PART),
-      more: (part: Batch) => freezeMore(decisions, 'erp', part, () => undefined),
+      more(part: Batch) {
+        // Two parts in hand would be twice the bound (invariant 8), and the first is till the end.
+        expect([batch.deliveries, part.deliveries]).toEqual([[], []]);
+        return freezeMore(decisions, 'erp', part, () => undefined);
+      },
     });
   }
 }

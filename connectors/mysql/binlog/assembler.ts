@@ -5,7 +5,7 @@ import type { LogPosition } from '../position.ts';
 import type { GtidEvent } from './gtid-event.ts';
 import type { Tracker } from './tracker.ts';
 
-const MOST_CHANGES = 2000;
+const MOST_CHANGES = 1000;
 const MOST_BYTES = 1024 * 1024;
 
 /** A transaction whose end has not been read. */
