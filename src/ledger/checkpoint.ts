@@ -5,6 +5,8 @@ import { Worker } from 'node:worker_threads';
 const PASS_PAGES = 8_192;
 /** A log of so many pages is to begin anew. */
 const LONG_PAGES = 24_576;
+/** So many pages the event loop may write itself; more are worth another pass first. */
+const FEW_PAGES = 4_096;
 /** No log gets much longer: commits wait, or SQLite checkpoints inside of them. */
 export const BOUND_PAGES = 49_152;
 
@@ -81,9 +83,10 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
       if (isDead) return;
       const { log, checkpointed } = size.get() as { log: number; checkpointed: number };
       if (pass !== null) return log < BOUND_PAGES ? undefined : pass.promise;
+      const left = log - checkpointed;
       const isLong = log >= LONG_PAGES;
-      if (isLong && hasPassed) finish();
-      else if (log - checkpointed >= (isLong ? 1 : PASS_PAGES)) begin();
+      if (isLong && hasPassed && (left <= FEW_PAGES || log >= BOUND_PAGES)) finish();
+      else if (left >= (isLong ? 1 : PASS_PAGES)) begin();
       hasPassed = false;
     },
     pass: () => pass?.promise,
