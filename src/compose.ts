@@ -5,7 +5,7 @@ import { loadCases } from './config/cases.ts';
 import { jsonSchema as schemaOf } from './config/json-schema.ts';
 import { type Config, loadConfig } from './config/load.ts';
 import { redacted } from './config/redact.ts';
-import type { Connector, Finding, System } from './contract/connector.ts';
+import type { Connector, ConnectorContext, Finding, System } from './contract/connector.ts';
 import type { Daemon } from './contract/controls.ts';
 import type { Entity } from './contract/entity.ts';
 import type { EntityPlan } from './contract/first-contact.ts';
@@ -80,15 +80,19 @@ async function loadParts(path: string, env: Env, how: { offline: boolean }): Pro
   const offline = compile(config, null, undefined);
   const { instance } = config;
   const scratch = dirname(resolve(config.ledger.path));
-  const connect = async (system: string, as: string): Promise<System> => {
-    const { connector, options } = config.systems.get(system)!;
-    return (await connectorOf(connector)).connect(options, { system, instance: as, scratch });
+  const connect = async (context: ConnectorContext): Promise<System> => {
+    const { connector, options } = config.systems.get(context.system)!;
+    return (await connectorOf(connector)).connect(options, context);
   };
   const systems = new Map<string, System>();
-  for (const name of config.systems.keys()) systems.set(name, await connect(name, instance));
+  for (const system of config.systems.keys()) {
+    systems.set(system, await connect({ system, instance, scratch }));
+  }
   const feedSources = new Map<string, System>();
   for (const { name, from, to } of feedsOf(offline)) {
-    feedSources.set(name, await connect(from, feedInstance(instance, to)));
+    // A feed keeps pace with the server: it need not keep here what may still be rolled back.
+    const source = { system: from, instance: feedInstance(instance, to) };
+    feedSources.set(name, await connect(source));
   }
   try {
     const schemas = how.offline ? undefined : await describeAll(config, systems);

@@ -110,6 +110,23 @@ test('rows that were there, and every change of them', async () => {
   expect((await it.operator.status()).records).toEqual({});
 });
 
+test('a large transaction is sent once it is committed: it is not kept here first', async () => {
+  const { crm, erp } = servers;
+  await crm(`do $$ begin execute format(
+    'alter database %I set logical_decoding_work_mem = 64', current_database()); end $$`);
+  const first = `insert into acc_big values ('A0', 'Name', 0, null)`;
+  await using _ = await install('acc_big', accounts('acc_big'), ACCOUNTS, first);
+  const count = () => erp('select count(*) from acc_big');
+  await becomes(count, [['1']], 'it follows');
+  await crm(`insert into acc_big
+    select 'A' || n, 'Name', n, repeat('.', 100) from generate_series(1, 3000) n`);
+  await becomes(count, [['3001']], 'all of it');
+  const kept = (where: string) => async () =>
+    crm(`select ${where} from pg_stat_replication_slots where slot_name like 'carrick%'`);
+  await becomes(kept('sum(spill_txns) > 0'), [['t']], 'the server has told of it');
+  expect(await kept('sum(stream_txns)::int')()).toEqual([['0']]);
+});
+
 test('what cannot be copied is parked, and goes on when it is right', async () => {
   const { crm } = servers;
   await using it = await install(
