@@ -1,5 +1,7 @@
 /** Spellings of dates and times, see `model/value.ts`, read without Date: exact to the digit. */
 
+import { areDigits, MINUS, POINT } from './digits.ts';
+
 const TIME = /^-?\d{2,3}:[0-5]\d:[0-5]\d(\.\d{1,6})?$/;
 
 /** A day of the Gregorian calendar, years 0001 to 9999. */
@@ -7,7 +9,7 @@ export const isDate = (text: string): boolean => text.length === 10 && isDay(tex
 
 /** The first ten characters: of every row and each of its dates, so without a copy of them. */
 function isDay(text: string): boolean {
-  if (text.charCodeAt(4) !== DASH || text.charCodeAt(7) !== DASH) return false;
+  if (text.charCodeAt(4) !== MINUS || text.charCodeAt(7) !== MINUS) return false;
   if (!areDigits(text, 0, 4) || !areDigits(text, 5, 7) || !areDigits(text, 8, 10)) return false;
   const [year, month, day] = [number(text, 0, 4), number(text, 5, 7), number(text, 8, 10)];
   return year > 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
@@ -28,15 +30,7 @@ function isClock(text: string, end: number): boolean {
 const isInstant = (text: string, end: number): boolean =>
   end >= 19 && text.charCodeAt(10) === T && isDay(text) && isClock(text, end);
 
-const [DASH, POINT, COLON, T] = [...'-.:T'].map((one) => one.charCodeAt(0));
-
-function areDigits(text: string, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) {
-    const code = text.charCodeAt(i);
-    if (!(code >= 48 && code <= 57)) return false;
-  }
-  return true;
-}
+const [COLON, T] = [...':T'].map((one) => one.charCodeAt(0));
 
 export function isTime(text: string): boolean {
   return TIME.test(text);

@@ -3,6 +3,7 @@ import type { FieldKind } from '../contract/entity.ts';
 import type { ColumnKind, Value } from '../model/value.ts';
 import { Broken, type Convert } from './broken.ts';
 import { isDate, isDatetime, isTime, isTimestamp } from './calendar.ts';
+import { isFixed, isInteger } from './digits.ts';
 import type { FieldType } from './field-type.ts';
 import { canonicalJson, canonicalSet } from './json.ts';
 import { instantToLocal, localToInstant } from './zone.ts';
@@ -61,17 +62,26 @@ const pair =
   (read: Convert, write: Convert, exact: boolean): Pair =>
   () => ({ read, write, exact });
 
-const INTEGER = /^(?:0|-?[1-9]\d*)$/;
 const NUMBER = /^-?\d+(?:\.\d+)?$/;
+const FLOAT = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/;
+const NO_DIGITS = /^(?:NaN|-?Infinity)$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-const integer = guard((text) => INTEGER.test(text), 'not an integer');
+const integer = guard(isInteger, 'not an integer');
 const boolean = guard((text) => text === 'true' || text === 'false', 'neither true nor false');
 const uuid = guard((text) => UUID.test(text), 'not a UUID');
 const date = guard(isDate, 'not a calendar date');
 const time = guard(isTime, 'not a time');
 const datetime = guard(isDatetime, 'not a calendar date and time');
 const timestamp = guard(isTimestamp, 'not an instant');
+
+/** What every value of a field of this kind passes, as its conversions have made it. */
+const OWN: { readonly [F in FieldKind]?: Convert } = {
+  ...{ integer, boolean, uuid, date, time, datetime, timestamp },
+};
+
+/** Writing a field's value so makes nothing of it and refuses none. */
+export const isOwnCheck = (kind: FieldKind, write: Convert): boolean => write === OWN[kind];
 
 /** A text of at most `length` code points. */
 const string: Pair = ({ length }) => {
@@ -119,7 +129,11 @@ const EXCESS = new Broken(
 );
 
 /** Exactly `scale` fraction digits, and no more before the point than the precision leaves. */
-function toScale(text: string, { precision, scale }: FieldType, round: boolean): string | Broken {
+function toScale(text: string, type: FieldType, round: boolean): string | Broken {
+  const { precision, scale } = type;
+  const most = precision > 0 ? precision - (scale ?? 0) : Number.POSITIVE_INFINITY;
+  // As nearly all are.
+  if (scale !== null && scale > 0 && isFixed(text, most, scale)) return text;
   if (!NUMBER.test(text)) return NOT_DECIMAL;
   if (scale === null) return text;
   const point = text.indexOf('.');
@@ -166,8 +180,7 @@ const whole: Convert = (text) => {
 
 /** A float as a decimal number: its shortest spelling, written out. */
 const floatToDecimal: Convert = (text) => {
-  const number = Number(text);
-  if (text === '' || !Number.isFinite(number)) return NOT_DECIMAL;
+  if (!FLOAT.test(text) || !Number.isFinite(Number(text))) return NOT_DECIMAL;
   return new Big(text).toFixed();
 };
 
@@ -186,10 +199,7 @@ const floatToInteger: Convert = (text) => {
   return typeof plain === 'string' ? whole(plain) : plain;
 };
 
-const float = guard(
-  (text) => text !== '' && (text === 'NaN' || !Number.isNaN(Number(text))),
-  'not a number',
-);
+const float = guard((text) => FLOAT.test(text) || NO_DIGITS.test(text), 'not a number');
 
 const booleanToInteger: Convert = (text) => {
   const checked = boolean(text);

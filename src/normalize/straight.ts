@@ -1,6 +1,7 @@
 import type { Fault, Lens, Straight } from '../contract/entity.ts';
 import type { Cell } from '../model/value.ts';
 import { Broken, type Convert } from './broken.ts';
+import { isOwnCheck } from './convert.ts';
 import type { FieldPlan } from './fields.ts';
 import type { Parts } from './lens-parts.ts';
 
@@ -36,8 +37,9 @@ export function straight(
     const into = target.parts.plain.find(({ field }) => field === part.field);
     const [from, to] = [part.column, into?.column ?? -1];
     const field = fields[part.field]!;
-    // A check of both sides need not be made twice: what it has let pass it lets pass again.
-    const write = into?.write === part.read ? null : (into?.write ?? null);
+    // A check need not be made twice: what it has let pass it lets pass again.
+    const isMade = (write: Convert) => write === part.read || isOwnCheck(field.type.kind, write);
+    const write = into?.write == null || isMade(into.write) ? null : into.write;
     return { from, to, read: part.read!, write, field };
   });
   return (image) => {

@@ -7,8 +7,9 @@ import { datetimeAt, fractionOf, isDatetime, isTimestamp, secondsOf } from './ca
  * instant is meant; a time that never happens (clocks put forward) is broken.
  */
 export function localToInstant(zone: string): Convert {
-  const offset = offsets(zone);
   const invalid = new Broken('not a calendar date and time');
+  if (zone === 'UTC') return (text) => (isDatetime(text) ? `${text}Z` : invalid);
+  const offset = offsets(zone);
   const gap = new Broken(`there is no such time in ${zone}`);
   return (text) => {
     if (!isDatetime(text)) return invalid;
@@ -32,8 +33,9 @@ export function localToInstant(zone: string): Convert {
 
 /** An instant as the wall clocks of the zone showed it. */
 export function instantToLocal(zone: string): Convert {
-  const offset = offsets(zone);
   const invalid = new Broken('not an instant');
+  if (zone === 'UTC') return (text) => (isTimestamp(text) ? text.slice(0, -1) : invalid);
+  const offset = offsets(zone);
   return (text) => {
     if (!isTimestamp(text)) return invalid;
     const seconds = secondsOf(text);
