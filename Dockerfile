@@ -11,10 +11,11 @@ COPY connectors connectors
 COPY src src
 RUN npm run build
 # What V8 compiles at a start is compiled here, by the image's user: each user has a cache of its own.
-ENV NODE_OPTIONS=--max-semi-space-size=8 NODE_COMPILE_CACHE=/app/compiled
-RUN install -d -o 1000 compiled
+# It holds for the options of the program's first line, so that starts it.
+ENV NODE_COMPILE_CACHE=/app/compiled
+RUN chmod 755 dist/main.js && install -d -o 1000 compiled
 USER 1000:1000
-RUN node dist/main.js schema config >/dev/null
+RUN dist/main.js schema config >/dev/null
 
 FROM ${NODE_IMAGE}
 ARG VERSION=unknown
@@ -29,14 +30,12 @@ COPY --from=build /app/dist dist
 COPY --from=build --chmod=755 /app/compiled compiled
 COPY LICENSE package.json ./
 # The ledger's folder is all that is ever written; a volume over it takes this owner.
-RUN chmod 755 dist/main.js \
- && ln -s /app/dist/main.js /usr/local/bin/carrick \
+RUN ln -s /app/dist/main.js /usr/local/bin/carrick \
  && install -d -o 1000 -g 1000 -m 700 /var/lib/carrick
 # SQLite spills there too: /tmp may be read-only.
-# The nursery of V8's heap is kept small: three spaces of 16 MiB are its default. One arena of glibc:
-# each thread of Node would have its own, and keep what it once needed.
-ENV NODE_ENV=production SQLITE_TMPDIR=/var/lib/carrick NODE_OPTIONS=--max-semi-space-size=8
-ENV NODE_COMPILE_CACHE=/app/compiled MALLOC_ARENA_MAX=1
+# One arena of glibc: each thread of Node would have its own, and keep what it once needed.
+ENV NODE_ENV=production SQLITE_TMPDIR=/var/lib/carrick NODE_COMPILE_CACHE=/app/compiled
+ENV MALLOC_ARENA_MAX=1
 # carrick.yaml is looked for here, also by `docker exec CONTAINER carrick status`.
 WORKDIR /etc/carrick
 # The image's user `node`; a number, so that Kubernetes can see that it is not root.

@@ -12,8 +12,8 @@ import type { Side } from './side.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 /** Built, as the image has it: else every start would strip the types of all files first. */
 const PROGRAM = join(ROOT, 'dist/main.js');
-/** As its first line has it, and the image. */
-const NURSERY = '--max-semi-space-size=8';
+/** As its first line has it. */
+const V8_OPTIONS = ['--max-semi-space-size=8', '--no-incremental-marking-task'];
 /** As the image has them: what V8 compiles at a start was made in advance. */
 const ENVIRONMENT = { NODE_COMPILE_CACHE: join(ROOT, 'dist/compiled'), MALLOC_ARENA_MAX: '1' };
 const START_TIMEOUT_MS = 20_000;
@@ -37,7 +37,7 @@ let instances = 0;
 /** Builds the program that `prepareDaemon` starts. */
 export async function buildDaemon(): Promise<void> {
   await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
-  await promisify(execFile)(process.execPath, [NURSERY, PROGRAM, 'schema', 'config'], {
+  await promisify(execFile)(process.execPath, [...V8_OPTIONS, PROGRAM, 'schema', 'config'], {
     env: { ...process.env, ...ENVIRONMENT },
   });
 }
@@ -97,7 +97,7 @@ function daemonOf(config: string, url: string, log: string): Daemon {
   return {
     start() {
       const output = openSync(log, 'a');
-      child = spawn(process.execPath, [NURSERY, PROGRAM, 'run', '--config', config], {
+      child = spawn(process.execPath, [...V8_OPTIONS, PROGRAM, 'run', '--config', config], {
         stdio: ['ignore', output, output],
         env: { ...process.env, ...ENVIRONMENT },
       });
