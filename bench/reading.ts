@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import type { Job, Reading } from './readers/job.ts';
 
 const PROGRAMS = {
+  bytes: new URL('./readers/bytes.ts', import.meta.url),
   carrick: new URL('./readers/carrick.ts', import.meta.url),
   stock: new URL('./readers/stock.ts', import.meta.url),
   zongji: new URL('./readers/zongji.ts', import.meta.url),
