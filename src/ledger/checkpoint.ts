@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 /** So many pages that are in the log alone are worth a pass: few and large ones write less. */
@@ -105,7 +106,8 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
 function startWorker(path: string, passed: () => void, died: () => void): Worker {
   const worker = new Worker(WORKER, {
     eval: true,
-    workerData: path,
+    // Never makes a file: https://www.sqlite.org/uri.html
+    workerData: `${pathToFileURL(path)}?mode=rw`,
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 },
   });
   worker.on('message', passed);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -13,7 +13,7 @@ let count = 0;
 
 /** A database of small pages, which nothing but the checkpoint under test checkpoints. */
 function opened(workerPath?: string) {
-  const path = join(directory, `${++count}.db`);
+  const path = join(directory, `${++count} 100%?#.db`);
   const db = new DatabaseSync(path);
   onTestFinished(() => db.close());
   db.exec('PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0');
@@ -94,7 +94,8 @@ test('closing waits for a pass; a database that is closed has no log', async () 
 });
 
 test('a worker that dies is done without', async () => {
-  const { checkpoint, write, size, held } = opened(join(directory, 'no', 'such.db'));
+  const missing = join(directory, 'no such.db');
+  const { checkpoint, write, size, held } = opened(missing);
   write(10_000);
   await checkpoint.written();
   await checkpoint.pass();
@@ -104,6 +105,7 @@ test('a worker that dies is done without', async () => {
   expect(checkpoint.pass()).toBeUndefined();
   expect(held()).toEqual({ pages: 10_000 + BOUND_PAGES });
   await checkpoint.close();
+  expect(existsSync(missing)).toBe(false);
 });
 
 test('what is forgotten goes from the file while a checkpoint is under way', async () => {
