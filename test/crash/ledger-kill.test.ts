@@ -14,6 +14,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const WRITER = fileURLToPath(new URL('./ledger-writer.ts', import.meta.url));
 const ROUNDS = 6;
+const long = 'x'.repeat(200_000);
 
 /** Lets a writer acknowledge `enough` commits, kills it, and gives the last one acknowledged. */
 async function killedWriter(path: string, enough: number): Promise<number> {
@@ -42,7 +43,7 @@ test('every acknowledged commit is there, whole, after kill -9', async () => {
     expect(head.nextSeq).toBe(last + 1);
     const numbers = Array.from({ length: last }, (_, i) => i + 1);
     const expected = numbers.map((n) =>
-      n === last ? record(n) : record(n, { values: [`after ${n + 1}`, null, null] }),
+      n === last ? record(n) : record(n, { values: [`after ${n + 1}`, long, null] }),
     );
     const links = numbers.map((n) => link(`k${n}`));
     const found = await ledger.find({ records: numbers, links });
