@@ -205,7 +205,9 @@ const send =
           if (outcome.kind === 'already') decisions.already.add(entry.seq);
         }
       };
-      await apply(applier, batch, { buried: new Map(), written, more: async () => null });
+      // Other branches send it too, and what is sent is taken out of it.
+      const sending = { ...batch, deliveries: [...batch.deliveries] };
+      await apply(applier, sending, { buried: new Map(), written, more: async () => null });
     } catch (error) {
       if (!(error instanceof Torn)) throw error;
       if (ground.defect === 'nothing is taken back') return;
