@@ -140,9 +140,9 @@ function sealedFile(folder: string) {
   const flush = (): void => {
     if (used === 0) return;
     file ??= nameless(folder);
-    for (let text = cipher.update(block.subarray(0, used)); text.length > 0; ) {
-      text = text.subarray(writeSync(file, text));
-    }
+    const sealed = cipher.update(block.subarray(0, used));
+    for (let text = sealed; text.length > 0; ) text = text.subarray(writeSync(file, text));
+    letGo(sealed);
     lengths.push(used);
     used = 0;
   };
@@ -172,7 +172,9 @@ function sealedFile(folder: string) {
         if (text.length < length) text = Buffer.allocUnsafe(length);
         await readWhole(file!, text, length, at);
         at += length;
-        yield decipher.update(text.subarray(0, length));
+        const opened = decipher.update(text.subarray(0, length));
+        yield opened;
+        letGo(opened);
       }
     },
     close(): void {
@@ -184,6 +186,9 @@ function sealedFile(folder: string) {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
+
+/** Of hundreds of such blocks nearly all would wait for the collector, which does not see them. */
+const letGo = ({ buffer }: Buffer): void => void (buffer as ArrayBuffer).transfer(0);
 
 async function readWhole(file: number, into: Buffer, length: number, at: number): Promise<void> {
   for (let done = 0; done < length; ) {
