@@ -33,6 +33,18 @@ const WORKER = `
   });
 `;
 
+/**
+ * Older ones can lose pages where two connections checkpoint and write at one time
+ * (https://www.sqlite.org/wal.html#walresetbug). Node brings its own.
+ */
+const SAFE = [3, 51, 3] as const;
+
+export function isSafeBeside(version: string): boolean {
+  const parts = version.split('.').map(Number);
+  const apart = SAFE.findIndex((part, i) => parts[i] !== part);
+  return apart < 0 || (parts[apart] ?? 0) > SAFE[apart]!;
+}
+
 export interface Checkpoint {
   /** A transaction ended; resolves when there is room for the next. */
   written(): Promise<void>;
@@ -47,15 +59,17 @@ export interface Checkpoint {
  * (https://www.sqlite.org/wal.html#checkpointing). While that goes on writing some pages stay
  * behind, and a log begins anew only when none do: once it is long, those few follow here, right
  * after a pass. The worker is started when there is something to do; many ledgers need none. One
- * that dies is not replaced: SQLite's own checkpoints (`schema.ts`) do then.
+ * that dies is not replaced, and with an older SQLite there is none: its own checkpoints
+ * (`schema.ts`) do then.
  */
 export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
+  const { version } = db.prepare('SELECT sqlite_version() AS version').get()!;
   const size = db.prepare('PRAGMA wal_checkpoint(NOOP)');
   const rest = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   let worker: Worker | null = null;
   let pass: PromiseWithResolvers<void> | null = null;
   let hasPassed = false;
-  let isDead = false;
+  let isDead = !isSafeBeside(String(version));
   const passed = (): void => {
     hasPassed = true;
     // A program that is done waits for a pass, and for nothing else.

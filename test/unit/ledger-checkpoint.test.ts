@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { BOUND_PAGES, openCheckpoint } from '../../src/ledger/checkpoint.ts';
+import { BOUND_PAGES, isSafeBeside, openCheckpoint } from '../../src/ledger/checkpoint.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
 import { record } from './ledger-fixtures.ts';
 
@@ -12,12 +12,13 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 let count = 0;
 
 /** A database of small pages, which nothing but the checkpoint under test checkpoints. */
-function opened(workerPath?: string) {
+function opened(workerPath?: string, version?: string) {
   const path = join(directory, `${++count} 100%?#.db`);
   const db = new DatabaseSync(path);
   onTestFinished(() => db.close());
   db.exec('PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0');
   db.exec('CREATE TABLE pages (content BLOB)');
+  if (version !== undefined) db.function('sqlite_version', () => version);
   const checkpoint = openCheckpoint(db, workerPath ?? path);
   const insert = db.prepare(
     `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)
@@ -116,4 +117,21 @@ test('what is forgotten goes from the file while a checkpoint is under way', asy
   await ledger.commit({ erased: [7], forgotten: [{ entity: 'customer', record: 7 }] });
   expect((await ledger.find({ records: [7, 8] })).records).toEqual([null, records[7]]);
   await ledger[Symbol.asyncDispose]();
+});
+
+test.each([
+  ['3.51.2', false],
+  ['3.51.3', true],
+  ['3.51.10', true],
+  ['3.50.7', false],
+  ['3.52.0', true],
+  ['4.0.0', true],
+  ['2.99.99', false],
+])('with SQLite %s a worker may checkpoint: %s', async (version, may) => {
+  expect(isSafeBeside(version)).toBe(may);
+  const { checkpoint, write } = opened(undefined, version);
+  write(20_000);
+  await checkpoint.written();
+  expect(checkpoint.pass() !== undefined).toBe(may);
+  await checkpoint.close();
 });
