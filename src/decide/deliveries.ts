@@ -61,8 +61,10 @@ export async function apply(
   { buried, written, more }: Steps,
 ): Promise<void> {
   const generated = new Map<string, RecordId>();
+  let { frozen, written: put } = batch;
+  // Whoever takes back what was frozen finds it in the ledger, however early this fails.
+  await using _ = { [Symbol.asyncDispose]: () => put.catch(() => undefined) };
   await using transaction = await applier.begin(batch.number);
-  let frozen = batch.frozen;
   // A function of its own: what is left of a part when the next one is planned is garbage.
   const send = async (part: Batch): Promise<void> => {
     const outcomes = await applyPart(transaction, part, buried, generated);
@@ -70,7 +72,7 @@ export async function apply(
   };
   for (let part: Batch | null = batch; part !== null; part = await more(part)) {
     await send(part);
-    frozen = part.frozen;
+    ({ frozen, written: put } = part);
   }
   await frozen;
   await transaction.commit();
