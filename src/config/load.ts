@@ -222,7 +222,7 @@ function loadMappings(
   const files = new Set<string>();
   for (const [index, pattern] of Object.values(entriesOf(value, 'mappings')).entries()) {
     if (typeof pattern !== 'string') continue;
-    const found = mappingFiles(pattern, directory);
+    const found = mappingFiles(pattern, path);
     if (found.length === 0) report(['mappings', index], `no mapping file fits "${pattern}"`);
     for (const file of found) files.add(resolve(directory, file));
   }

@@ -53,7 +53,7 @@ function formatOne(problem: Problem, lines: readonly string[]): string {
   if (source === undefined || source.trim() === '' || problem.secret === 'line') {
     return hints ? `${head}\n  ${hints}` : head;
   }
-  const shown = problem.secret === 'value' ? maskValue(source) : source;
+  const shown = problem.secret === 'value' ? maskValue(source) : source.replace(LOGIN, '//…@');
   const gutter = String(problem.line);
   // Tabs stay tabs, so that the caret stands under its character at any tab width.
   const indent = shown
@@ -63,6 +63,9 @@ function formatOne(problem: Problem, lines: readonly string[]): string {
   const caret = hints ? `^ ${hints}` : '^';
   return `${head}\n  ${gutter} | ${shown}\n  ${' '.repeat(gutter.length)} | ${indent}${caret}`;
 }
+
+/** Of a URL: whatever the file was taken for, it may have been another one. */
+const LOGIN = /\/\/[^\s"']*@/g;
 
 /** A wrapped scalar can be a secret without a key on its line: then all of the line is hidden. */
 function maskValue(line: string): string {

@@ -13,9 +13,12 @@ export interface Sources {
 
 const CASES = /\.cases\.ya?ml$/;
 
-/** The mapping files that a pattern names, as paths relative to `directory`. */
-export const mappingFiles = (pattern: string, directory: string): string[] =>
-  globSync(pattern, { cwd: directory }).filter((name) => !CASES.test(name));
+/** The mapping files that a pattern of `file` names, as paths relative to its folder. */
+export function mappingFiles(pattern: string, file: string): string[] {
+  const cwd = dirname(file);
+  const isMapping = (name: string) => !CASES.test(name) && resolve(cwd, name) !== resolve(file);
+  return globSync(pattern, { cwd }).filter(isMapping);
+}
 
 export function readText(path: string): string | null {
   try {
@@ -40,7 +43,7 @@ export function digestOf(texts: Sources['texts']): string {
  */
 export function digestNow({ file, patterns, texts }: Sources): string {
   const directory = dirname(file);
-  const found = patterns.flatMap((pattern) => mappingFiles(pattern, directory));
+  const found = patterns.flatMap((pattern) => mappingFiles(pattern, file));
   const paths = new Set([...texts.keys(), ...found.map((name) => resolve(directory, name))]);
   return digestOf(new Map([...paths].map((path) => [path, readText(path)])));
 }

@@ -196,6 +196,19 @@ ledger: sqlite:x
   ).toEqual(['1:40 the secret file cannot be read (ENOENT)', '2:12 no mapping file fits "x.yaml"']);
 });
 
+test('a pattern that takes everything does not take the configuration for a mapping', async () => {
+  write('thing.yaml', MAPPING);
+  const systems = 'systems: {crm: {connector: postgres, url: "db://x"}}';
+  const loaded = await load(`${systems}\nmappings: ["*.yaml"]\nledger: sqlite:x\n`);
+  expect(loaded).toMatchObject({ ok: true, value: { mappings: [{ value: { entity: 'thing' } }] } });
+});
+
+test('a login in a line is not shown, whatever the line was taken for', () => {
+  const problem = { file: 'a.yaml', line: 1, column: 1, message: 'unknown key "url"' };
+  const shown = formatProblems([problem], () => 'url: "postgres://u:hunter2@h/d"');
+  expect(shown).toContain('1 | url: "postgres://…@h/d"');
+});
+
 test('shows the place of a problem in its line', () => {
   const problem = { file: 'a.yaml', line: 2, column: 3, message: 'unknown key "tabel"' };
   const text = 'a:\n  tabel: 1\n';
