@@ -2,12 +2,12 @@
  * The log's messages as the server sends them, counted and thrown away: what a reader in this
  * runtime could reach on this machine if it had nothing to do.
  */
+import { INSERT, UPDATE } from '../../connectors/postgres/pgoutput.ts';
 import { parsePosition } from '../../connectors/postgres/position.ts';
 import { openLog } from '../../connectors/postgres/replication.ts';
 import type { Position } from '../../src/model/position.ts';
 import { readJob, startReading } from './job.ts';
 
-const [INSERT, UPDATE] = [0x49, 0x55];
 const { url, name, position, rows } = readJob();
 const done = startReading();
 const connection = { connectionString: url, replication: 'database' };

@@ -25,8 +25,8 @@ export const postgresCapture: Bench = {
   leavesOut: [
     'The server decodes in the time that is measured, for every reader alike.',
     'Node programs are timed from before their connection, pg_recvlogical with its start.',
-    'Carrick takes the large transaction as a stream through an encrypted file, as it does in ' +
-      'production; for the others the server spills it.',
+    'Carrick takes the large transaction as a stream through an encrypted file, as it does when ' +
+      'it settles; for the others but the last the server spills it.',
     'The stock plugin acknowledges nothing; pg_recvlogical decodes nothing; the last one only ' +
       'counts messages, which shows how fast the server sends them.',
   ],

@@ -48,8 +48,8 @@ export interface Plan {
   readonly blank: readonly Cell[];
 }
 
-const INSERT = 0x49;
-const UPDATE = 0x55;
+export const INSERT = 0x49;
+export const UPDATE = 0x55;
 const DELETE = 0x44;
 const BEGIN = 0x42;
 const COMMIT = 0x43;

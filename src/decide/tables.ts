@@ -43,6 +43,7 @@ export interface TableWatch {
 
 /** Held tables are looked at so often: what mends a table may leave no trace in the log. */
 const LOOK_MS = 10_000;
+
 /** Compares tables as they were when the mappings were compiled with what they are now. */
 export function misfitsOf(
   tables: readonly TableSpec[],

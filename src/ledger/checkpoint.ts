@@ -69,7 +69,7 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
   let worker: Worker | null = null;
   let pass: PromiseWithResolvers<void> | null = null;
   let hasPassed = false;
-  let isDead = !isSafeBeside(String(version));
+  let isAlone = !isSafeBeside(String(version));
   const passed = (): void => {
     hasPassed = true;
     // A program that is done waits for a pass, and for nothing else.
@@ -80,7 +80,7 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
   const begin = (): void => {
     pass = Promise.withResolvers();
     worker ??= startWorker(path, passed, () => {
-      isDead = true;
+      isAlone = true;
       passed();
     });
     worker.ref();
@@ -95,7 +95,7 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
   };
   return {
     async written() {
-      if (isDead) return;
+      if (isAlone) return;
       const { log, checkpointed } = size.get() as { log: number; checkpointed: number };
       if (pass !== null) return log < BOUND_PAGES ? undefined : pass.promise;
       const left = log - checkpointed;
@@ -107,7 +107,7 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
     pass: () => pass?.promise,
     async close() {
       await pass?.promise;
-      if (worker === null || isDead) return;
+      if (worker === null || isAlone) return;
       const { promise: ended, resolve } = Promise.withResolvers<number>();
       worker.ref();
       worker.once('exit', resolve);
