@@ -17,9 +17,14 @@ export interface Write {
   at: Micros;
   /** A trigger's work inside a transaction of Carrick. */
   readonly trigger: boolean;
+  /** Made in a row that is soft-deleted, or outside of `where`. */
+  readonly hidden: boolean;
 }
 
-/** A user removed a row, or hid it: everything its cells descend from was seen. */
+/**
+ * A user removed a row, or hid it: everything its cells descend from was seen. Or what had been
+ * made in a hidden row was replaced there.
+ */
 export interface Removal {
   readonly system: string;
   readonly table: string;

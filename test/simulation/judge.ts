@@ -124,8 +124,8 @@ function checkConcurrent(
   if (entry.policy === 'flipping') return;
   const names = unit.fields.map((f) => entity.fields[f]?.name ?? '');
   if (!names.every((name) => FOLLOWED.has(name))) return;
-  const writeOf = ({ values }: JournalSide, i: number): Write | null =>
-    outcome.history.find(`${entity.name}.${names[i]}`, values?.[i] ?? null);
+  const writeOf = (of: JournalSide, i: number): Write | null =>
+    writeBehind(outcome, of, `${entity.name}.${names[i]}`, of.values?.[i] ?? null);
   const pairs = names.map(
     (_, i) => [writeOf(entry.incoming, i), writeOf(entry.standing, i)] as const,
   );
@@ -160,6 +160,21 @@ function checkConcurrent(
   // A trigger may make the same text twice.
   const times = outcome.history.all(write.field, write.value).map(({ at }) => at);
   if (!times.includes(wall)) fail('stamp', `written at ${write.at}: ${told(entry)}`);
+}
+
+/**
+ * The write that a side of a case tells of: a trigger may have made the same text again since. One
+ * that was taken late, or whose time nobody knows, is the last that there was.
+ */
+function writeBehind(
+  outcome: Outcome,
+  { system, stamp }: JournalSide,
+  field: string,
+  value: Value,
+): Write | null {
+  const same = outcome.history.all(field, value);
+  const meant = same.findLast((write) => write.system === system && write.at === stamp?.wall);
+  return meant ?? same.at(-1) ?? null;
 }
 
 /**

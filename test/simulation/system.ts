@@ -242,8 +242,7 @@ function openSession(parts: SessionParts): Session {
       const cells = { ...before.cells, ...given };
       const row = stored(parts, self, lock, { def: defOf(parts, table), before, cells, given });
       put({ table, before, after: row });
-      // Who hides a row, or writes into a hidden one, does so out of everybody's sight.
-      if (defOf(parts, table).hidden(row.cells)) removed(table, row);
+      self.removed.push(...outOfSight(parts, table, before, row));
       return row;
     },
     delete(table, key) {
@@ -342,6 +341,25 @@ function checkParent(parts: SessionParts, { table, before, after }: RowChange): 
 function removalOf(parts: SessionParts, table: string, { cells, authors }: StoredRow): Removal {
   const seen = Object.values(authors).filter((write) => write !== null);
   return { system: parts.name, table, who: defOf(parts, table).who(cells), seen };
+}
+
+/**
+ * Who hides a row, or writes into a hidden one, does so out of everybody's sight. So does a
+ * trigger when our write meets a row that was hidden meanwhile: what a later write of ours replaces
+ * of that, before somebody brought the row back, is nobody's opinion.
+ */
+function outOfSight(
+  parts: SessionParts,
+  table: string,
+  before: StoredRow,
+  after: StoredRow,
+): Removal[] {
+  const { hidden } = defOf(parts, table);
+  if (parts.author === 'user') return hidden(after.cells) ? [removalOf(parts, table, after)] : [];
+  if (!hidden(before.cells)) return [];
+  const now = new Set(Object.values(after.authors));
+  const removal = removalOf(parts, table, before);
+  return [{ ...removal, seen: removal.seen.filter((write) => write.hidden && !now.has(write)) }];
 }
 
 type KeyOf = (table: string, cells: Cells) => string;
@@ -484,7 +502,9 @@ function authorsOf(
     const seen = before?.authors[column] ?? null;
     const trigger = author === 'carrick';
     const who = def.who(next);
-    const write: Write = { system: name, field, who, value: read(cell), seen, at: 0, trigger };
+    const hidden = def.hidden(next);
+    const value = read(cell);
+    const write: Write = { system: name, field, who, value, seen, at: 0, trigger, hidden };
     made.push(write);
     authors[column] = write;
   }
