@@ -136,11 +136,10 @@ function checkConcurrent(
   }
   const concurrent = pairs.some(([a, b]) => b !== null && (a === null || !descends(a, b)));
   const decided = state.journal.some(
-    ({ id, record, unit: name, outcome: chosen }) =>
-      id < entry.id &&
-      record === entry.record &&
-      name === entry.unit &&
-      JSON.stringify(chosen) === JSON.stringify(entry.standing.values),
+    (before) =>
+      before.id < entry.id &&
+      before.record === entry.record &&
+      JSON.stringify(chosenFor(unit, before)) === JSON.stringify(entry.standing.values),
   );
   if (decided) return;
   const undone = names.some((_, i) => (entry.standing.values?.[i] ?? null) === null);
@@ -160,6 +159,13 @@ function checkConcurrent(
   // A trigger may make the same text twice.
   const times = outcome.history.all(write.field, write.value).map(({ at }) => at);
   if (!times.includes(wall)) fail('stamp', `written at ${write.at}: ${told(entry)}`);
+}
+
+/** What a case made of a unit; who takes a side of a delete decides every field. */
+function chosenFor({ name, fields }: Unit, { unit, kind, outcome }: JournalEntry) {
+  if (unit === name || outcome === null) return outcome;
+  const isWhole = unit === RECORD_UNIT && kind === 'resolution';
+  return isWhole ? fields.map((f) => outcome[f]) : null;
 }
 
 /**
