@@ -225,7 +225,8 @@ function checkRecord(state: State, record: RecordState, fail: Fail): void {
 
 /**
  * A row that nobody knew any longer says what it says, as the ERP spells that: a user brought it
- * back that was hidden, or it was a parked copy of ours and the one in its place was deleted.
+ * back that was hidden; or it was a parked copy of ours, and the one in its place was deleted, or a
+ * user changed the copy.
  */
 function isBack(
   outcome: Outcome,
@@ -236,14 +237,28 @@ function isBack(
 ): boolean {
   const who = whoOf(record);
   const { hidden, renumbered, deletes } = outcome.diary;
-  const left = renumbered.has(who) && deletes.some((one) => one.who === who);
-  if (!left && !hidden.has(who)) return false;
+  const left = deletes.some((one) => one.who === who) || isTakenOver(outcome, record);
+  if (!(left && renumbered.has(who)) && !hidden.has(who)) return false;
   return outcome.history.writes.some(
     (write) =>
       write.field === `${name}.${field}` &&
       write.who === who &&
       isRewritten(outcome, 'erp', field, value, write.value),
   );
+}
+
+/** Whether a user changed the row in the ERP after we had inserted it. */
+function isTakenOver({ systems }: Outcome, { entity, views }: RecordState): boolean {
+  const system = systems.get('erp');
+  const table = SHAPES.erp?.find((shape) => shape.entity === entity)?.table ?? '';
+  const images = (system?.log ?? []).flatMap(({ mark, changes }) =>
+    changes.flatMap(({ table: of, before, after }) => {
+      const isIts = of === table && after && system?.keyOf(table, after.cells) === views.erp?.key;
+      return isIts ? [{ isNew: before === null, isOurs: mark !== null }] : [];
+    }),
+  );
+  const made = images.findLastIndex(({ isNew }) => isNew);
+  return images[made]?.isOurs === true && images.slice(made).some(({ isOurs }) => !isOurs);
 }
 
 /** Whether a trigger made `has` out of `wants`. */
