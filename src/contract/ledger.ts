@@ -9,7 +9,7 @@ import type { Cell, Micros, Value } from '../model/value.ts';
  * writing at a time: opening one that is owned throws `ledger.owned` (halt).
  */
 export interface Ledger extends AsyncDisposable {
-  /** What a start needs: see {@link LedgerHead}. It tells of a commit once that has resolved. */
+  /** What a start needs: see {@link LedgerHead}. A commit counts from its call until it fails. */
   head(): LedgerHead;
   /**
    * Gives every field name of an entity its ordinal, the same for ever: names that were seen

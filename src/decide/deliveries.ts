@@ -61,9 +61,7 @@ export async function apply(
   { buried, written, more }: Steps,
 ): Promise<void> {
   const generated = new Map<string, RecordId>();
-  let { frozen, written: put } = batch;
-  // Whoever takes back what was frozen finds it in the ledger, however early this fails.
-  await using _ = { [Symbol.asyncDispose]: () => put.catch(() => undefined) };
+  let frozen = batch.frozen;
   await using transaction = await applier.begin(batch.number);
   // A function of its own: what is left of a part when the next one is planned is garbage.
   const send = async (part: Batch): Promise<void> => {
@@ -72,7 +70,7 @@ export async function apply(
   };
   for (let part: Batch | null = batch; part !== null; part = await more(part)) {
     await send(part);
-    ({ frozen, written: put } = part);
+    frozen = part.frozen;
   }
   await frozen;
   await transaction.commit();

@@ -18,6 +18,7 @@ export async function preload(
 ): Promise<void> {
   const links = units.flatMap(({ events }) => events.map((event) => linkOf(event, event.oldKey)));
   const records = units.flatMap(echoedRecords);
+  if (links.length === 0 && records.length === 0) return;
   const query = { links, parkedRows: links, records };
   remember(loaded, query, await ledger.find(query));
   const identities = units.flatMap(({ events, echo }) =>

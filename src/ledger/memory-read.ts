@@ -2,6 +2,7 @@ import type {
   Ledger,
   LedgerCounts,
   LedgerDesk,
+  LedgerHead,
   LedgerQuery,
   LinkKey,
   OutboxEntry,
@@ -13,18 +14,19 @@ import { bySystem } from './parked-counts.ts';
 
 type InTurn = <T>(work: () => T) => Promise<T>;
 
+export const headOf = ({ sources, batches, next, paused }: Disk): LedgerHead => ({
+  positions: Object.fromEntries(sources),
+  batches: Object.fromEntries(batches),
+  ...next,
+  paused: [...paused.values()],
+});
+
 /** The questions of a ledger, answered by going through everything. */
 export function memoryReader(
   disk: Disk,
   inTurn: InTurn,
-): Pick<Ledger, 'head' | 'find' | 'ready' | 'sent' | 'desk'> {
+): Pick<Ledger, 'find' | 'ready' | 'sent' | 'desk'> {
   return {
-    head: () => ({
-      positions: Object.fromEntries(disk.sources),
-      batches: Object.fromEntries(disk.batches),
-      ...disk.next,
-      paused: [...disk.paused.values()],
-    }),
     find: (query) => inTurn(() => find(disk, query)),
     ready: (system, afterSeq, limit, except = []) =>
       inTurn(() =>

@@ -1,7 +1,7 @@
 import type { Ledger, LedgerCommit } from '../contract/ledger.ts';
 import { type CarrickError, halt } from '../errors.ts';
 import { applyCommit, copyDisk, type Disk, emptyDisk, fieldOrdinals } from './memory-disk.ts';
-import { memoryReader } from './memory-read.ts';
+import { headOf, memoryReader } from './memory-read.ts';
 
 /** A ledger whose disk is a few maps: for simulations and as the model of the others in tests. */
 export interface MemoryLedger extends Ledger {
@@ -27,6 +27,8 @@ export function openMemoryLedger(
 ): MemoryLedger {
   const { write, sync } = { ...FAST, ...device };
   const disk = copyDisk(safe);
+  /** With what is on its way to `disk`. */
+  let ahead = copyDisk(safe);
   /** Committed and not yet synced. */
   let loose: LedgerCommit[] = [];
   let alive = true;
@@ -49,12 +51,11 @@ export function openMemoryLedger(
     for (const commit of loose) applyCommit(safe, commit);
     loose = [];
   };
-  const reader = memoryReader(disk, inTurn);
   return {
-    ...reader,
+    ...memoryReader(disk, inTurn),
     head() {
       check();
-      return reader.head();
+      return headOf(ahead);
     },
     ordinals: (entity, names) =>
       inTurn(() => {
@@ -62,7 +63,9 @@ export function openMemoryLedger(
         return fieldOrdinals(disk, entity, names);
       }),
     async commit(changes) {
+      check();
       const before = failure;
+      applyCommit(ahead, changes);
       await inTurn(async () => {
         // Called before an earlier one had failed, on which it may build.
         if (failure !== before) throw failure?.error;
@@ -70,6 +73,7 @@ export function openMemoryLedger(
           await write();
         } catch (error) {
           failure = { error };
+          ahead = copyDisk(disk);
           throw error;
         }
         check();

@@ -58,3 +58,9 @@ test('of rows that are known, or told in part, nothing more is asked', async () 
   ]);
   expect(asked).toHaveLength(1);
 });
+
+test('of a batch without rows nothing is asked', async () => {
+  const { decisions, asked } = noted();
+  await decisions.decide([unit('crm', [])]);
+  expect(asked).toEqual([]);
+});

@@ -453,6 +453,19 @@ function describeHead(open: Open): void {
     });
   });
 
+  test('the head tells of a commit from the call on', async () => {
+    const { ledger } = await open();
+    const commit = ledger.commit({
+      source: { system: 'crm', state: source('p') },
+      batches: [{ system: 'erp', batch: 1 }],
+      ...outbox({ add: [entry(9)] }),
+    });
+    const called = ledger.head();
+    expect(called).toMatchObject({ batches: { erp: 1 }, nextSeq: 10 });
+    await commit;
+    expect(ledger.head()).toEqual(called);
+  });
+
   test('keeps positions, and numbers that were used once are not free again', async () => {
     const { ledger, again } = await open();
     const state = { ...source('p', 't'), snapshots: { 'public.t': '{"at":[1]}' } };

@@ -54,6 +54,7 @@ describe('the ledger in memory', () => {
     });
     const both = [1, 2].map((id) => ledger.commit({ records: [record(id)] }));
     for (const commit of both) await expect(commit).rejects.toThrow('full');
+    expect(ledger.head().nextRecord).toBe(1);
     disk.full = false;
     await ledger.commit({ records: [record(2)] });
     expect((await ledger.find({ records: [1, 2] })).records).toEqual([null, record(2)]);
