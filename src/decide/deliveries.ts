@@ -66,6 +66,9 @@ export async function apply(
   // A function of its own: what is left of a part when the next one is planned is garbage.
   const send = async (part: Batch): Promise<void> => {
     const outcomes = await applyPart(transaction, part, buried, generated);
+    // Nothing is noted of rows whose freeze failed: nobody would find them to take it back. And the
+    // next part's freeze, which the commit waits for, stands for this one.
+    await part.written;
     written({ outcomes, generated });
   };
   for (let part: Batch | null = batch; part !== null; part = await more(part)) {

@@ -70,12 +70,10 @@ type Told = (parked: readonly ParkedDelivery[]) => void;
 export async function freezeMore(
   decisions: Decisions,
   system: string,
-  { number, written, keys: known, rest }: Batch,
+  { number, keys: known, rest }: Batch,
   told: Told,
 ): Promise<Batch | null> {
   if (rest === null) return null;
-  // The last part's freeze stands for those before it.
-  await written;
   // A child whose parent was forgotten waits for the parent's echo.
   const keys = known.size > MAX_KEYS ? new Map<RecordId, string>() : known;
   return decisions.exclusively(async () => {

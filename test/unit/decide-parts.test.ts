@@ -117,7 +117,7 @@ test('the target commits only what is on disk, of the last part too', async () =
   expect(told.slice(-3)).toEqual(['synced', 'synced', 'commit']);
 });
 
-test('nothing is committed of which a part could not be frozen', async () => {
+test('nothing is committed, or noted, of which a part could not be frozen', async () => {
   const { applier, told } = takingApplier();
   let writes = 0;
   const write = async (): Promise<void> => {
@@ -130,7 +130,7 @@ test('nothing is committed of which a part could not be frozen', async () => {
   if (batch === null || batch === 'progress') throw new Error('there is a batch');
   const applied = apply(applier, batch, {
     buried: new Map(),
-    written: () => undefined,
+    written: () => void told.push('noted'),
     more: (part: Batch) => freezeMore(decisions, 'erp', part, () => undefined),
   });
   await expect(applied).rejects.toThrow('no room');
