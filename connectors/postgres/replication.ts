@@ -3,6 +3,7 @@ import { retry } from '../../src/errors.ts';
 import { continuedOn, readSlot } from './continuity.ts';
 import { type TakeBytes, takeCopyData } from './copy-data.ts';
 import { describeError } from './errors.ts';
+import { gatherBytes, unbuffered, type Valve } from './gather.ts';
 import { formatLsn } from './lsn.ts';
 import { EPOCH } from './pgoutput.ts';
 import type { LogPosition } from './position.ts';
@@ -38,9 +39,9 @@ export interface LogConnection {
 type CopyConnection = Connection & { sendCopyFromChunk(chunk: Buffer): void };
 
 export function openLog(options: LogOptions): LogConnection {
-  const client = new pg.Client(options.connection);
+  const client = new pg.Client(unbuffered(options.connection));
   const connection = client.connection as CopyConnection;
-  let streaming = false;
+  let valve: Valve | undefined;
   let ended = false;
   const end = (error: unknown): void => {
     if (ended) return;
@@ -49,21 +50,22 @@ export function openLog(options: LogOptions): LogConnection {
   };
   client.on('error', end);
   connection.once('replicationStart', () => {
-    streaming = true;
+    valve = gatherBytes(connection.stream);
   });
   start(client, options, end).then(
     () => end(retry('source.unreachable', 'the server ended the stream', 'Nothing to do.')),
     end,
   );
   return {
-    pause: () => void (streaming && connection.stream.pause()),
-    resume: () => void (streaming && connection.stream.resume()),
+    pause: () => valve?.close(),
+    resume: () => valve?.open(),
     confirm(lsn, ping) {
-      if (streaming && lsn > 0n) connection.sendCopyFromChunk(statusUpdate(lsn, ping));
+      if (valve !== undefined && lsn > 0n) connection.sendCopyFromChunk(statusUpdate(lsn, ping));
     },
     async close() {
       ended = true;
-      streaming = false;
+      valve?.end();
+      valve = undefined;
       await client.end();
     },
   };
