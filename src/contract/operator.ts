@@ -18,7 +18,10 @@ export interface Operator {
   /** Settles an open conflict, or restores the loser of a settled one: one action for both. */
   resolve(id: number, choice: Choice, personal?: boolean): Promise<JournalEntry>;
   parked(filter: ListFilter): Promise<Parked[]>;
-  /** Tries parked items again: rows are read anew, deliveries sent, held deletes released. */
+  /**
+   * Tries parked items again: rows are read anew, deliveries sent, held deletes released. One may
+   * settle another, as two deliveries of one record are tried together.
+   */
   retry(ids: readonly number[]): Promise<{ id: number; outcome: string }[]>;
   /** Gives parked items up. What they held is gone; the records stay as they are. */
   discard(ids: readonly number[]): Promise<void>;

@@ -1,5 +1,5 @@
 import type { Entity } from '../contract/entity.ts';
-import type { JournalEntry, LinkKey, Parked, ParkedHold } from '../contract/ledger.ts';
+import type { JournalEntry, LedgerDesk, LinkKey, Parked, ParkedHold } from '../contract/ledger.ts';
 import type { Choice, Explanation, Operator, Resync, Status } from '../contract/operator.ts';
 import type { Decisions } from '../decide/decisions.ts';
 import { type Forgettable, forget } from '../decide/forget.ts';
@@ -55,11 +55,6 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
   const masks = masksOf(parts.mapped);
   const fed = fedParts(decisions, parts);
   const isFed = (entity: string): boolean => fed.sources.has(entity);
-  const parkedItem = async (id: number): Promise<Parked> => {
-    const found = await desk.parkedOne(id);
-    if (found === null) throw unknown(`nothing is parked under ${id}`);
-    return found;
-  };
   const isShown = (method: keyof Operator, personal: boolean): boolean => {
     if (personal) parts.log?.event('personal.shown', { method });
     return personal;
@@ -81,24 +76,24 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
     async parked({ id, state, personal = false, ...filter }) {
       const reason = state === undefined ? {} : { reason: state };
       const items =
-        id === undefined ? await desk.parked({ ...filter, ...reason }) : [await parkedItem(id)];
+        id === undefined
+          ? await desk.parked({ ...filter, ...reason })
+          : [await parkedItem(desk, id)];
       return isShown('parked', personal) ? items : items.map(masks.parked);
     },
     async retry(ids) {
       const outcomes: { id: number; outcome: string }[] = [];
-      for (const id of ids) {
-        const item = await parkedItem(id);
-        const outcome = isFed(item.entity)
-          ? await retryFed(fed, item)
-          : await retryOne(decisions, item);
-        outcomes.push({ id, outcome });
+      for await (const { id, item } of eachParked(desk, ids)) {
+        if (item === null) outcomes.push({ id, outcome: 'settled meanwhile' });
+        else if (isFed(item.entity)) outcomes.push({ id, outcome: await retryFed(fed, item) });
+        else outcomes.push({ id, outcome: await retryOne(decisions, item) });
       }
       return outcomes;
     },
     async discard(ids) {
-      for (const id of ids) {
-        const item = await parkedItem(id);
-        if (parts.feeds?.discard(item) !== true) await giveUp(decisions, item);
+      for await (const { item } of eachParked(desk, ids)) {
+        if (item === null || parts.feeds?.discard(item) === true) continue;
+        await giveUp(decisions, item);
       }
     },
     async forget(entity, key) {
@@ -126,6 +121,18 @@ export function createOperator(decisions: Decisions, parts: OperatorParts): Oper
     },
     ...comparing(decisions, parts, fed, masks),
   };
+}
+
+async function parkedItem(desk: LedgerDesk, id: number): Promise<Parked> {
+  const found = await desk.parkedOne(id);
+  if (found === null) throw unknown(`nothing is parked under ${id}`);
+  return found;
+}
+
+/** Each in turn; null: one before it settled it. A wrong number is told before any is touched. */
+async function* eachParked(desk: LedgerDesk, ids: readonly number[]) {
+  for (const id of ids) await parkedItem(desk, id);
+  for (const id of ids) yield { id, item: await desk.parkedOne(id) };
 }
 
 async function resolve(

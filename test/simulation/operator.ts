@@ -193,14 +193,16 @@ export function sweep(world: World, round: number): void {
   ask(world, async ({ parked, retry, discard }) => {
     const items = await parked(MANY);
     world.swept ||= items.length === 0;
-    for (const item of items) {
-      const { id, reason } = item;
-      if (item.kind !== kind || reason === 'schema_drift') continue;
-      const undo = kind === 'hold' && world.random.fork(`sweep ${id}`).chance(0.5);
-      world.released ||= kind === 'hold';
-      await (undo ? discard([id]) : retry([id]));
-      count(world, `${reason} ${undo ? 'undone' : 'tried again'}`);
-    }
+    const due = items.filter((item) => item.kind === kind && item.reason !== 'schema_drift');
+    const isUndone = ({ id }: Parked): boolean =>
+      kind === 'hold' && world.random.fork(`sweep ${id}`).chance(0.5);
+    const undone = due.filter(isUndone);
+    const tried = due.filter((item) => !undone.includes(item));
+    world.released ||= kind === 'hold' && due.length > 0;
+    await discard(undone.map(({ id }) => id));
+    await retry(tried.map(({ id }) => id));
+    for (const { reason } of undone) count(world, `${reason} undone`);
+    for (const { reason } of tried) count(world, `${reason} tried again`);
     return 'sweep';
   });
 }
