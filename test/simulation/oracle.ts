@@ -6,7 +6,7 @@ import type { Write } from './history.ts';
 import { FOLLOWED, SHAPES } from './installation.ts';
 import { checkJournal } from './judge.ts';
 import { checkSums } from './sums.ts';
-import type { StoredRow } from './system.ts';
+import type { RowChange, StoredRow } from './system.ts';
 import { type Outcome, Violation } from './world.ts';
 
 /** Everything the ledger holds at the end. */
@@ -225,8 +225,8 @@ function checkRecord(state: State, record: RecordState, fail: Fail): void {
 
 /**
  * A row that nobody knew any longer says what it says, as the ERP spells that: a user brought it
- * back that was hidden; or it was a parked copy of ours, and the one in its place was deleted, or a
- * user changed the copy.
+ * back that was hidden; or it was a parked copy of ours, and the one in its place was deleted, by
+ * name or with all others, or a user changed the copy.
  */
 function isBack(
   outcome: Outcome,
@@ -237,8 +237,10 @@ function isBack(
 ): boolean {
   const who = whoOf(record);
   const { hidden, renumbered, deletes } = outcome.diary;
-  const left = deletes.some((one) => one.who === who) || isTakenOver(outcome, record);
-  if (!(left && renumbered.has(who)) && !hidden.has(who)) return false;
+  const { isOurs, isChanged } = makingOf(outcome, record);
+  const left = deletes.some((one) => one.who === who) || (isOurs && isChanged);
+  const isCopy = (left && renumbered.has(who)) || (isOurs && isTruncated(outcome, who));
+  if (!isCopy && !hidden.has(who)) return false;
   return outcome.history.writes.some(
     (write) =>
       write.field === `${name}.${field}` &&
@@ -247,8 +249,16 @@ function isBack(
   );
 }
 
-/** Whether a user changed the row in the ERP after we had inserted it. */
-function isTakenOver({ systems }: Outcome, { entity, views }: RecordState): boolean {
+/** Whether a TRUNCATE took a row of the thing, of which nobody knows until a person releases it. */
+const isTruncated = ({ systems }: Outcome, who: string): boolean => {
+  const system = systems.get('erp');
+  const isIts = ({ table, before }: RowChange): boolean =>
+    before !== null && system?.tables.get(table)?.who(before.cells) === who;
+  return system?.log.some((one) => one.truncated !== null && one.changes.some(isIts)) === true;
+};
+
+/** Whether we inserted the row in the ERP, and whether a user changed it since. */
+function makingOf({ systems }: Outcome, { entity, views }: RecordState) {
   const system = systems.get('erp');
   const table = SHAPES.erp?.find((shape) => shape.entity === entity)?.table ?? '';
   const images = (system?.log ?? []).flatMap(({ mark, changes }) =>
@@ -258,7 +268,10 @@ function isTakenOver({ systems }: Outcome, { entity, views }: RecordState): bool
     }),
   );
   const made = images.findLastIndex(({ isNew }) => isNew);
-  return images[made]?.isOurs === true && images.slice(made).some(({ isOurs }) => !isOurs);
+  return {
+    isOurs: images[made]?.isOurs === true,
+    isChanged: images.slice(made + 1).some(({ isOurs }) => !isOurs),
+  };
 }
 
 /** Whether a trigger made `has` out of `wants`. */
