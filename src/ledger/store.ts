@@ -11,7 +11,7 @@ import { openTallies, type Tallies } from './tallies.ts';
 import { openVault, type Vault } from './vault.ts';
 
 /** Weights are estimated heap bytes; SQLite's own cache (`schema.ts`) comes on top. */
-const RECORD_CACHE_BYTES = 16 * 1024 * 1024;
+const RECORD_CACHE_BYTES = 8 * 1024 * 1024;
 /** For each system. */
 const FRESH_BYTES = 4 * 1024 * 1024;
 
