@@ -48,10 +48,11 @@ export interface RunOptions {
 
 /**
  * V8 lets its heap grow to several times of what lives before it looks for garbage again; of what a
- * batch leaves behind hardly anything lives. Here half as much again has to do. No hard limit: a
- * batch of very wide rows is slow then, and not the end.
+ * batch leaves behind hardly anything lives. Here a third as much again has to do, which for what
+ * lives here is the least that V8 takes. No hard limit: a batch of very wide rows is slow then, and
+ * not the end.
  */
-const keepHeapSmall = (): void => setFlagsFromString('--heap-growing-percent=50');
+const keepHeapSmall = (): void => setFlagsFromString('--heap-growing-percent=30');
 
 /** What stays while configurations come and go. */
 interface House {
