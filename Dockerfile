@@ -33,9 +33,10 @@ COPY LICENSE package.json ./
 RUN ln -s /app/dist/main.js /usr/local/bin/carrick \
  && install -d -o 1000 -g 1000 -m 700 /var/lib/carrick
 # SQLite spills there too: /tmp may be read-only.
-# One arena of glibc: each thread of Node would have its own, and keep what it once needed.
 ENV NODE_ENV=production SQLITE_TMPDIR=/var/lib/carrick NODE_COMPILE_CACHE=/app/compiled
-ENV MALLOC_ARENA_MAX=1
+# One arena of glibc: each thread of Node would have its own, and keep what it once needed. Buffers
+# as a socket reads them (64 KiB) are mapped each by itself: in the arena they leave holes.
+ENV MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536
 # carrick.yaml is looked for here, also by `docker exec CONTAINER carrick status`.
 WORKDIR /etc/carrick
 # The image's user `node`; a number, so that Kubernetes can see that it is not root.

@@ -15,7 +15,11 @@ const PROGRAM = join(ROOT, 'dist/main.js');
 /** As its first line has it. */
 const V8_OPTIONS = ['--max-semi-space-size=8', '--no-incremental-marking-task'];
 /** As the image has them: what V8 compiles at a start was made in advance. */
-const ENVIRONMENT = { NODE_COMPILE_CACHE: join(ROOT, 'dist/compiled'), MALLOC_ARENA_MAX: '1' };
+const ENVIRONMENT = {
+  NODE_COMPILE_CACHE: join(ROOT, 'dist/compiled'),
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '65536',
+};
 const START_TIMEOUT_MS = 20_000;
 
 export interface Daemon extends AsyncDisposable {
