@@ -1,35 +1,23 @@
 /** Prometheus and promtool, from the operating system's packages like the databases. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, scratchFolder } from '../support/index.ts';
+import { installPackages } from '../support/packages.ts';
 import { killTree, spawnServer } from '../support/process.ts';
 import { removeFolder } from '../support/run.ts';
 import { ROOT } from '../support/sources.ts';
 
 const PROMETHEUS = '/usr/bin/prometheus';
 const PROMTOOL = '/usr/bin/promtool';
-const INSTALL = ['install', '-y', '--no-install-recommends', 'prometheus'];
 const START_TIMEOUT_MS = 60_000;
 
 /** Installs Debian's package where this is root and it is missing; else says what is missing. */
 export async function ensurePrometheus(): Promise<void> {
   if (existsSync(PROMETHEUS) && existsSync(PROMTOOL)) return;
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
-    throw new Error(
-      `this test needs Prometheus; on Debian or Ubuntu run: sudo apt-get ${INSTALL.join(' ')}`,
-    );
-  }
-  // The package starts its service where there is an init system: there is no need of it here.
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  for (const command of [['update'], INSTALL]) {
-    const options = ['-q', '-o', 'DPkg::Lock::Timeout=600'];
-    const child = spawn('apt-get', [...options, ...command], { env, stdio: 'ignore' });
-    const code = await new Promise((resolve) => child.once('exit', resolve));
-    if (code !== 0) throw new Error(`apt-get ${command.join(' ')} failed with code ${code}`);
-  }
+  await installPackages(['prometheus'], 'nothing replaces it');
 }
 
 /** What promtool says, and whether it is content. */

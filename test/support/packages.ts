@@ -1,14 +1,15 @@
-/** The database servers that the tests start come from the operating system's packages. */
+/** The servers that the tests start come from the operating system's packages. */
 import { spawn } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OPENSSL } from './certificates.ts';
 import { mariadbIsInstalled, mariadbReplacement } from './mariadb.ts';
 import { mysqlProgram } from './mysql.ts';
 import { installedPostgres, postgresReplacement } from './postgres.ts';
 
-const POLICY = '/usr/sbin/policy-rc.d';
-const LOCK_WAIT = ['-o', 'DPkg::Lock::Timeout=600'];
+const INSTALL = join(import.meta.dirname, 'apt-install.sh');
 
 /**
  * Installs the servers that are missing and not replaced by a URL. Only root on a Debian machine
@@ -17,21 +18,7 @@ const LOCK_WAIT = ['-o', 'DPkg::Lock::Timeout=600'];
 export async function ensureServers(): Promise<void> {
   const missing = missingPackages();
   if (missing.length === 0) return;
-  const install = ['install', '-y', '--no-install-recommends', ...missing];
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
-    throw new Error(
-      `the tests need ${missing.join(' and ')}, which this machine does not have; ` +
-        `on Debian or Ubuntu run: sudo apt-get ${install.join(' ')} ` +
-        '(or name running servers in CRM_URL and ERP_URL)',
-    );
-  }
-  const ownsPolicy = forbidServices();
-  try {
-    await aptGet(['update']);
-    await aptGet(install);
-  } finally {
-    if (ownsPolicy) rmSync(POLICY, { force: true });
-  }
+  await installPackages(missing, 'or name running servers in CRM_URL and ERP_URL');
   const still = missingPackages();
   if (still.length > 0) throw new Error(`apt-get installed no usable ${still.join(' and ')}`);
 }
@@ -47,28 +34,29 @@ function missingPackages(): string[] {
   return packages;
 }
 
-/** Debian asks this program before a package starts its service; 101 is "no". */
-function forbidServices(): boolean {
-  if (existsSync(POLICY)) return false;
-  writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  return true;
-}
-
-/** Runs apt-get; a second try covers a mirror that was changing and a lock on its lists. */
-async function aptGet(command: readonly string[]): Promise<void> {
-  const first = await exitCode(command);
+/** `instead`: what else one can do who may not install them. */
+export async function installPackages(names: readonly string[], instead: string): Promise<void> {
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
+    throw new Error(
+      `the tests need ${names.join(' and ')}, which this machine does not have; on Debian or ` +
+        `Ubuntu run: sudo apt-get install --no-install-recommends ${names.join(' ')} (${instead})`,
+    );
+  }
+  const first = await install(names);
   if (first === 0) return;
+  // A mirror may have been changing, or somebody else at the lists.
   await sleep(10_000);
-  const second = await exitCode(command);
-  if (second !== 0) throw new Error(`apt-get ${command.join(' ')} failed with code ${second}`);
+  const second = await install(names);
+  if (second !== 0) throw new Error(`apt-get ended with code ${second} for ${names.join(' and ')}`);
 }
 
-function exitCode(command: readonly string[]): Promise<number | null> {
+/** One at a time: workers of one run find out at the same moment that something is missing. */
+function install(names: readonly string[]): Promise<number | null> {
+  const lock = join(tmpdir(), 'carrick-apt.lock');
+  const child = spawn('flock', [lock, INSTALL, ...names], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   return new Promise((resolve, reject) => {
-    const child = spawn('apt-get', ['-q', ...LOCK_WAIT, ...command], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    });
     child.once('error', reject);
     child.once('exit', resolve);
   });
