@@ -9,7 +9,11 @@ import { defineConfig, type Plugin } from 'rolldown';
 export default defineConfig({
   input: 'src/main.ts',
   platform: 'node',
-  output: { dir: 'dist', cleanDir: true, chunkFileNames: '[name].js', sourcemap: true },
+  output: {
+    ...{ dir: 'dist', cleanDir: true, chunkFileNames: '[name].js', sourcemap: true },
+    // Kept in memory with the rest of the text.
+    comments: false,
+  },
   plugins: [plainText(), licenses()],
 });
 

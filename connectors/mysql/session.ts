@@ -39,6 +39,9 @@ export interface Session extends AsyncDisposable {
 /** How many statements the server takes in one message. */
 export type Statements = 'one' | 'several';
 
+// mysql2 compiles a parser for each shape of a result, and keeps room for 15,000 of them.
+mysql.setMaxParserCache(1000);
+
 /** Longer than any lock wait: a server that says nothing for so long is as good as gone. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 /** The server drops a session after this idle time, so a vanished host frees its locks. */
