@@ -49,10 +49,11 @@ export interface RunOptions {
 /**
  * V8 lets its heap grow to several times of what lives before it looks for garbage again; of what a
  * batch leaves behind hardly anything lives. Here a third as much again has to do, which for what
- * lives here is the least that V8 takes. No hard limit: a batch of very wide rows is slow then, and
- * not the end.
+ * lives here is the least that V8 takes; feeds alone keep so little that half as much may be added,
+ * for less work. No hard limit: a batch of very wide rows is slow then, and not the end.
  */
-const keepHeapSmall = (): void => setFlagsFromString('--heap-growing-percent=30');
+const keepHeapSmall = (settles: boolean): void =>
+  setFlagsFromString(`--heap-growing-percent=${settles ? 30 : 50}`);
 
 /** What stays while configurations come and go. */
 interface House {
@@ -73,7 +74,6 @@ interface House {
 export async function run(first: Parts, { stop, onHangup, load }: RunOptions): Promise<void> {
   const { config } = first;
   const started = Date.now();
-  keepHeapSmall();
   const log = createLog(config.logLevel);
   const metrics = createMetrics(version);
   await using ledger = await openLedger(first, (seconds) => {
@@ -149,6 +149,7 @@ async function runParts(house: House, parts: Parts, stop: AbortSignal): Promise<
   await ledger.protect(guardsOf(parts.entities));
   const mapped = await compileFor(parts, ledger);
   const entities = settledOnes(mapped);
+  keepHeapSmall(entities.length > 0);
   const decisions = await decisionsOf(parts, ledger, entities);
   await using readers = openReaders(parts, entities);
   using _clocks = watchClocks(parts, reporter);
