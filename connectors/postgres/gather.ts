@@ -58,7 +58,8 @@ export function gatherBytes(stream: Duplex): Valve {
     turn = undefined;
     littles = bytes < LITTLE ? littles + 1 : 0;
     flows = littles < TIMES;
-    if (flows) gather();
+    // For a reader that has enough they gather by themselves.
+    if (flows && wanted) gather();
   };
   stream.on('data', (piece: Buffer) => {
     bytes += piece.length;
@@ -79,7 +80,9 @@ export function gatherBytes(stream: Duplex): Valve {
   return {
     open() {
       wanted = true;
-      if (gathering === undefined) stream.resume();
+      if (gathering !== undefined) return;
+      bytes = 0;
+      stream.resume();
     },
     close() {
       wanted = false;

@@ -81,6 +81,16 @@ test('a reader that has enough is not given more when the moment is over', () =>
   expect(stream.isPaused()).toBe(false);
 });
 
+test('and is given more at once when it wants it: meanwhile it has gathered', () => {
+  bring(rows(1000));
+  vi.advanceTimersByTime(8);
+  bring([65_536]);
+  valve.close();
+  vi.advanceTimersByTime(0);
+  valve.open();
+  expect(stream.isPaused()).toBe(false);
+});
+
 test('nor less of a moment, for wanting more', () => {
   bring(rows(1000));
   valve.close();
