@@ -12,15 +12,14 @@ export interface Valve {
 
 const UNBUFFERED: SocketConstructorOpts & DuplexOptions = { readableHighWaterMark: 1 };
 
-/** A paused socket reads on until its own buffer is full, row by row: this one has none. */
-export function unbuffered({ ssl, ...others }: ClientConfig): ClientConfig {
-  const stream = (): Socket => new Socket(UNBUFFERED);
-  if (typeof ssl !== 'object') return { ...others, stream, ...(ssl === undefined ? {} : { ssl }) };
-  // pg hides the key of what it was given once, also from this copy.
-  const key = ssl.key === undefined ? {} : { key: ssl.key };
-  const bare: typeof ssl & DuplexOptions = { ...ssl, ...key, highWaterMark: 1 };
-  return { ...others, stream, ssl: bare };
-}
+/**
+ * A paused socket reads on until its own buffer is full, row by row: this one has none. Under TLS
+ * it does so all the same, into TLS's buffer.
+ */
+export const unbuffered = (connection: ClientConfig): ClientConfig => ({
+  ...connection,
+  stream: () => new Socket(UNBUFFERED),
+});
 
 const GATHER_MS = 8;
 /** So many pieces in that time are a log in full flow; a few busy users are not. */
@@ -45,12 +44,15 @@ export function gatherBytes(stream: Duplex): Valve {
   /** Since it was last waited for. */
   let bytes = 0;
   let littles = 0;
+  const read = (): void => {
+    bytes = 0;
+    stream.resume();
+  };
   const gather = (): void => {
     stream.pause();
     gathering = setTimeout(() => {
       gathering = undefined;
-      bytes = 0;
-      if (wanted) stream.resume();
+      if (wanted) read();
     }, GATHER_MS);
   };
   // What the socket holds comes in one turn of the event loop, in however many pieces.
@@ -80,9 +82,7 @@ export function gatherBytes(stream: Duplex): Valve {
   return {
     open() {
       wanted = true;
-      if (gathering !== undefined) return;
-      bytes = 0;
-      stream.resume();
+      if (gathering === undefined) read();
     },
     close() {
       wanted = false;

@@ -106,6 +106,14 @@ test('a stream that is over is left alone', () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
+test('so is one that ends in the middle of a turn', () => {
+  bring(rows(1000));
+  vi.advanceTimersByTime(8);
+  bring([65_536]);
+  valve.end();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 test('a socket that is not read puts together what comes', async () => {
   vi.useRealTimers();
   await using server = createServer((client) => void client.setNoDelay()).listen(0);
