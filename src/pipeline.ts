@@ -34,6 +34,8 @@ import type { Working } from './reconcile/working.ts';
 
 /** A target without work is looked at so often. */
 const IDLE_MS = 5000;
+/** One that has just got some is asked to bring it to disk: before that its log is silent. */
+const SOON_MS = 5;
 
 /** One system as the pipeline sees it. */
 export interface Participant extends MappedTables {
@@ -181,15 +183,18 @@ async function deliver(
   const told = (parked: readonly ParkedDelivery[]): void =>
     report.released({ journal: [], parked, echoes: 0 });
   report.target(system, { kind: 'delivering' });
+  let onDisk = true;
   while (!stop.aborted) {
     await using ahead = beginAhead(applier, number + 1);
     const batch = await prepare(decisions, system, number + 1, told, ahead.start);
     moving();
     if (batch === null) {
       report.target(system, { kind: 'idle' });
-      const rung = await bell?.wait(IDLE_MS, stop);
+      const rung = await bell?.wait(onDisk ? IDLE_MS : SOON_MS, stop);
+      if (rung || stop.aborted) continue;
       // A server that is gone shows only when it is asked (invariant 11).
-      if (!rung && !stop.aborted) await applier.ping();
+      await applier.ping();
+      onDisk = true;
     } else if (batch !== 'progress') {
       number = batch.number;
       const started = performance.now();
@@ -207,6 +212,7 @@ async function deliver(
       ).catch(async (error) => {
         throw await blameTables(decisions, participant, error);
       });
+      onDisk = false;
       const seconds = (performance.now() - started) / 1000;
       report.target(system, { kind: 'applied', batch: number, rows: [...rows.values()], seconds });
     }

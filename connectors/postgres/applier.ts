@@ -6,7 +6,16 @@ import { MARK } from './mark.ts';
 import { openSavepoint } from './savepoint.ts';
 import { quotedTable, type Run } from './session.ts';
 import { createTarget, type Target } from './target.ts';
-import { createWriter } from './write.ts';
+import { createWriter, updateBehind } from './write.ts';
+
+/**
+ * Off for deliveries: the log confirms them, and shows a commit only when it is on disk; others
+ * need not wait for that (PostgreSQL manual, "Asynchronous Commit").
+ */
+const LAZY = 'synchronous_commit';
+
+/** A transaction that waits for the disk, and shows nowhere. */
+const FLUSH = `select pg_catalog.pg_logical_emit_message(true, 'carrick', '')`;
 
 export interface ApplierOptions {
   readonly pool: Pool;
@@ -18,6 +27,14 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
   const mark = quotedTable(MARK.name);
   const target = createTarget(pool, connection);
   const { run, guarded } = target;
+  let isFlushed = true;
+
+  /** Moves the mark of a lane; returns a row if it was behind. */
+  const move = (lane: string, batch: string, returning = 'm.batch'): string =>
+    `insert into ${mark} as m (instance, lane, batch)
+     values (${pg.escapeLiteral(instance)}, ${pg.escapeLiteral(lane)}, ${batch})
+     on conflict (instance, lane) do update set batch = excluded.batch
+     where m.batch < excluded.batch returning ${returning}`;
 
   /** `before` and `after` go along in one round trip. */
   const moveMark = async (
@@ -25,12 +42,7 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
     batch: number,
     { before, after } = { before: '', after: '' },
   ): Promise<void> => {
-    const moved = await run(
-      `${before}insert into ${mark} as m (instance, lane, batch)
-       values (${pg.escapeLiteral(instance)}, ${pg.escapeLiteral(lane)}, ${batch})
-       on conflict (instance, lane) do update set batch = excluded.batch
-       where m.batch < excluded.batch returning m.batch${after}`,
-    );
+    const moved = await run(`${before}${move(lane, `${batch}`)}${after}`);
     if (moved.length === 0) throw fenced(instance, batch);
   };
 
@@ -38,15 +50,29 @@ export function createApplier({ pool, connection, instance }: ApplierOptions): A
     committed: () => guarded(() => lockedMark(run, mark, instance)),
     begin: (batch) =>
       guarded(async () => {
+        isFlushed = false;
         // Deferred constraints would be refused at the commit, where they cost the whole batch.
         await moveMark('deliver', batch, {
-          before: 'begin; set constraints all immediate; ',
+          before: `begin; set local ${LAZY} = off; set constraints all immediate; `,
           after: '; savepoint row',
         });
         return openTransaction(target);
       }),
+    update: (batch, write) =>
+      guarded(async () => {
+        isFlushed = false;
+        const lazily = `pg_catalog.set_config('${LAZY}', 'off', true)`;
+        const behind = (parameter: string) => move('deliver', `${parameter}::bigint`, lazily);
+        const outcomes = await updateBehind(target, write, behind, batch);
+        if (outcomes === 'stopped') throw fenced(instance, batch);
+        return outcomes;
+      }),
     fence: (batch, lane = 'watermark') => guarded(() => moveMark(lane, batch)),
-    ping: () => guarded(async () => void (await run('select 1'))),
+    ping: () =>
+      guarded(async () => {
+        await run(isFlushed ? 'select 1' : FLUSH);
+        isFlushed = true;
+      }),
     [Symbol.asyncDispose]: () => target.end(),
   };
 }

@@ -21,6 +21,11 @@ export interface TypedWrite {
 export interface Statements {
   /** Writes the rows that are as expected; returns `n` of those, or for inserts the new keys. */
   readonly apply: string;
+  /**
+   * Of an update: `apply` for each row of `moved`, a statement before it in the same `with`. No row
+   * is written before one of `moved` is.
+   */
+  readonly behind: string;
   /** Of an update or delete that missed: `n` where there is nothing left to do. */
   readonly already: string;
   /** Of an insert: `n` where a row is in the way. */
@@ -46,8 +51,11 @@ export function compileStatements(
   switch (write.op) {
     case 'update': {
       const sets = columns.map(({ name }, i) => `${quote(name)} = ${values[i]}`).join(', ');
+      const from = (sources: string): string =>
+        `update ${table} as t set ${sets} from ${sources} where ${expected} returning w.n`;
       return {
-        apply: `update ${table} as t set ${sets} from ${rows} where ${expected} returning w.n`,
+        apply: from(rows),
+        behind: from(`moved, ${rows}`),
         // Locked: what holds already has to hold until the mark that says so is committed.
         already: `select w.n from ${rows} join ${table} as t on ${found}${wanted} for share of t`,
         taken: '',
@@ -57,6 +65,7 @@ export function compileStatements(
     case 'delete':
       return {
         apply: `delete from ${table} as t using ${rows} where ${expected} returning w.n`,
+        behind: '',
         already: `select w.n from ${rows}
           where not exists (select from ${table} as t where ${found})`,
         taken: '',
@@ -75,6 +84,7 @@ export function compileStatements(
         // In the order of `n`, and so are the rows that come back.
         apply: `insert into ${table} as t (${into}) select ${values.join(', ')} from ${rows} ${free}
           order by w.n returning ${keys}`,
+        behind: '',
         already: '',
         taken: taken === '' ? '' : `select w.n from ${rows} where ${taken}`,
         inTheWay: `select w.n${cells} from ${rows}

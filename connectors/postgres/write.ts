@@ -1,7 +1,7 @@
 import type { Outcome, RowWrite, TableWrite } from '../../src/contract/applier.ts';
 import type { Value } from '../../src/model/value.ts';
 import type { PostgresColumn, PostgresTable } from './describe.ts';
-import { refusalReason } from './errors.ts';
+import { isRowRefusal, refusalReason } from './errors.ts';
 import { bisect, halves, type RowWork, type Savepoint } from './savepoint.ts';
 import type { Run } from './session.ts';
 import { compileStatements, parametersOf, type Statements, type TypedWrite } from './statements.ts';
@@ -22,6 +22,36 @@ export interface Writer {
   write(point: Savepoint, write: TableWrite): Promise<Outcome[]>;
   inTheWay(insert: TableWrite, columns: readonly string[]): Promise<Value[][][]>;
 }
+
+/**
+ * An update as a transaction of one statement, behind `move`: an insert that returns one row, or
+ * none where nothing may be written. `stopped`: that was so; null: a row was refused.
+ */
+export async function updateBehind(
+  { run, table: tableOf }: Target,
+  write: TableWrite,
+  move: (parameter: string) => string,
+  moved: number,
+): Promise<Outcome[] | 'stopped' | null> {
+  const typed = typeWrite(await tableOf(write.table), write);
+  const parameters = parametersOf(typed, write.rows);
+  const text = `with moved as (${move(`$${parameters.length + 1}`)}),
+    written as (${compileStatements(typed).behind})
+    select 0 as n from moved union all select n from written`;
+  try {
+    const rows = numbers(await run(text, [...parameters, moved]));
+    if (!rows.has(MOVED)) return 'stopped';
+    return write.rows.map((row, i) =>
+      rows.has(i) ? { kind: 'applied', key: keyAfter(typed, row) } : { kind: 'diverged' },
+    );
+  } catch (error) {
+    if (isRowRefusal(error)) return null;
+    throw error;
+  }
+}
+
+/** The row 0 among row indexes: rows count from 1. */
+const MOVED = -1;
 
 export function createWriter({ run, table: tableOf }: Target): Writer {
   return {

@@ -15,9 +15,18 @@ export interface Applier extends AsyncDisposable {
    * the same instance is delivering. `target.unreachable` (retry): the system cannot be reached.
    */
   begin(batch: number): Promise<ApplyTransaction>;
+  /**
+   * A whole transaction in one round trip: as `begin`, one `write` and `commit`, for updates whose
+   * outcomes nobody has to know before the log tells them. `diverged` includes `already`. Null: the
+   * system refused a row, and nothing was done. Absent where it takes as many round trips as those.
+   */
+  update?(batch: number, write: TableWrite): Promise<Outcome[] | null>;
   /** Commits a transaction with nothing but a new, larger number in a lane of the mark. */
   fence(batch: number, lane?: 'watermark' | 'look'): Promise<void>;
-  /** Asks the system for a sign of life; changes nothing. Throws as `begin` does. */
+  /**
+   * Asks the system for a sign of life; changes no row. What was committed before is on disk when
+   * it returns. Throws as `begin` does.
+   */
   ping(): Promise<void>;
 }
 
@@ -35,7 +44,11 @@ export interface ApplyTransaction extends AsyncDisposable {
    * `columns`, locked until the end of the transaction. Fails as `write` does.
    */
   inTheWay(insert: TableWrite, columns: readonly string[]): Promise<(readonly Value[])[][]>;
-  /** Returns when the target says that it is committed. After an error the outcome is unknown. */
+  /**
+   * Returns when others see it, which may be before it is on disk: the log shows it only behind
+   * that, and a server that dies first makes `committed` tell of an earlier batch. After an error
+   * the outcome is unknown.
+   */
   commit(): Promise<void>;
 }
 

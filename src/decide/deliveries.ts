@@ -1,6 +1,6 @@
 import type { Applier, ApplyTransaction, Outcome } from '../contract/applier.ts';
 import type { OutboxEntry } from '../contract/ledger.ts';
-import { type Delivery, groupWrites, revival } from '../deliver/plan.ts';
+import { type Delivery, type Group, groupWrites, revival } from '../deliver/plan.ts';
 import { halt } from '../errors.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import { rowKey } from '../model/value.ts';
@@ -19,22 +19,24 @@ export interface Applied {
 /** Of more rows than this the echo is told by what was sent, as it is after a crash. */
 const MAX_GENERATED = 20_000;
 
-/** How `apply` goes on; both are called before the target's log can tell anything. */
+/** How `apply` goes on. */
 export interface Steps {
   readonly buried: Buried;
+  /** Before the target's log can tell anything, unless they are plain updates. */
   written(applied: Applied): void;
   /** The next part of the same transaction. */
   more(part: Batch): Promise<Batch | null>;
 }
 
 /**
- * Opens the target's transaction while what it will carry is planned and frozen; one that is not
- * taken is rolled back.
+ * Opens the target's transaction while what it will carry is frozen, if it takes more than one
+ * statement; one that is not taken is rolled back.
  */
 export function beginAhead(applier: Applier, batch: number) {
   let opened: Promise<ApplyTransaction> | null = null;
   return {
-    start() {
+    start(sole: Group | null) {
+      if (sole !== null && applier.update !== undefined) return;
       opened = applier.begin(batch);
       // Whoever takes it learns of a failure.
       opened.catch(() => undefined);
@@ -44,6 +46,7 @@ export function beginAhead(applier: Applier, batch: number) {
       opened = null;
       return taken;
     },
+    ...(applier.update === undefined ? {} : { update: applier.update }),
     async [Symbol.asyncDispose]() {
       const left = await opened?.catch(() => null);
       await left?.[Symbol.asyncDispose]();
@@ -56,10 +59,11 @@ export function beginAhead(applier: Applier, batch: number) {
  * sent while the ledger is synced, and committed behind it.
  */
 export async function apply(
-  applier: Pick<Applier, 'begin'>,
+  applier: Pick<Applier, 'begin' | 'update'>,
   batch: Batch,
   { buried, written, more }: Steps,
 ): Promise<void> {
+  if (await applySole(applier, batch, written)) return;
   const generated = new Map<string, RecordId>();
   let frozen = batch.frozen;
   await using transaction = await applier.begin(batch.number);
@@ -77,6 +81,22 @@ export async function apply(
   }
   await frozen;
   await transaction.commit();
+}
+
+/** False: it takes more than one statement, or something was refused; nothing was done. */
+async function applySole(
+  applier: Pick<Applier, 'update'>,
+  { number, frozen, sole }: Batch,
+  written: Steps['written'],
+): Promise<boolean> {
+  if (sole === null || applier.update === undefined) return false;
+  // It commits, and nothing may commit before that (invariant 4).
+  await frozen;
+  const outcomes = await applier.update(number, sole.write);
+  if (outcomes === null) return false;
+  const settled = sole.deliveries.map((delivery, i) => [delivery, outcomes[i]!] as const);
+  written({ outcomes: new Map(settled), generated: new Map() });
+  return true;
 }
 
 /**

@@ -1,5 +1,12 @@
 import type { OutboxEntry, ParkedDelivery } from '../contract/ledger.ts';
-import { type Delivery, parentsOf, plan } from '../deliver/plan.ts';
+import {
+  type Delivery,
+  type Group,
+  type Plan,
+  parentsOf,
+  plan,
+  soleUpdate,
+} from '../deliver/plan.ts';
 import type { RecordId, RecordState } from '../model/record.ts';
 import type { Decisions } from './decisions.ts';
 import { refusalText } from './pass.ts';
@@ -19,6 +26,8 @@ export interface Batch {
   readonly keys: Map<RecordId, string>;
   /** More of the same source transaction waits for `freezeMore`; null: this is all. */
   readonly rest: Rest | null;
+  /** All of the batch, where one statement does it. */
+  readonly sole: Group | null;
 }
 
 /** Of more rows than this the keys that an open transaction gave are forgotten between parts. */
@@ -37,23 +46,25 @@ export type Prepared = Batch | 'progress' | null;
 /**
  * Takes what waits for `system`, plans it, and freezes the plan in the ledger before the target can
  * commit any of it (invariant 4): the number in the mark then says exactly what was committed.
- * `told` learns what cannot be planned and waits for a person; `begun` that there is something to
- * plan.
+ * `told` learns what cannot be planned and waits for a person; `begun` what will be sent, before it
+ * is frozen.
  */
 export async function prepare(
   decisions: Decisions,
   system: string,
   number: number,
   told: Told,
-  begun?: () => void,
+  begun?: (sole: Group | null) => void,
 ): Promise<Prepared> {
   const batch = await decisions.exclusively(async () => {
     if (isPaused(decisions.ledger, 'system', system)) return null;
     const { entries, rest } = await take(decisions, system);
     if (entries.length === 0) return null;
-    begun?.();
-    const start = { number, keys: new Map(), rest };
-    return freeze(decisions, system, entries, start, told);
+    const part = await planPart(decisions, system, entries, new Map());
+    const { planned, keys } = part;
+    const sole = rest === null ? soleUpdate(planned.deliveries, keyOf(keys)) : null;
+    if (planned.deliveries.length > 0) begun?.(sole);
+    return freeze(decisions, system, part, { number, rest, sole }, told);
   });
   if (batch === null || batch.deliveries.length > 0) return batch;
   await batch.written;
@@ -78,17 +89,29 @@ export async function freezeMore(
   const keys = known.size > MAX_KEYS ? new Map<RecordId, string>() : known;
   return decisions.exclusively(async () => {
     const taken = await takeMore(decisions, system, rest);
-    return freeze(decisions, system, taken.entries, { number, keys, rest: taken.rest }, told);
+    const part = await planPart(decisions, system, taken.entries, keys);
+    return freeze(decisions, system, part, { number, rest: taken.rest, sole: null }, told);
   });
 }
 
-async function freeze(
+/** What becomes of some entries, and the records and keys that they were planned with. */
+interface Part {
+  readonly planned: Plan;
+  readonly records: ReadonlyMap<RecordId, RecordState>;
+  readonly keys: Map<RecordId, string>;
+}
+
+const keyOf =
+  (keys: ReadonlyMap<RecordId, string>) =>
+  (id: RecordId): string | null =>
+    keys.get(id) ?? null;
+
+async function planPart(
   decisions: Decisions,
   system: string,
   entries: readonly OutboxEntry[],
-  { number, keys, rest }: Pick<Batch, 'number' | 'keys' | 'rest'>,
-  told: Told,
-): Promise<Batch> {
+  keys: Map<RecordId, string>,
+): Promise<Part> {
   const { ledger, entities } = decisions;
   const found = await ledger.find({ records: entries.map((entry) => entry.record) });
   const records = new Map<RecordId, RecordState>();
@@ -98,8 +121,18 @@ async function freeze(
     entries,
     (id) => records.get(id) ?? null,
     (name) => entities.get(name),
-    { keyOf: (id) => keys.get(id) ?? null, isGone: (id) => gone.has(id) },
+    { keyOf: keyOf(keys), isGone: (id) => gone.has(id) },
   );
+  return { planned, records, keys };
+}
+
+function freeze(
+  decisions: Decisions,
+  system: string,
+  { planned, records, keys }: Part,
+  { number, rest, sole }: Pick<Batch, 'number' | 'rest' | 'sole'>,
+  told: Told,
+): Batch {
   const frozen = planned.deliveries.map(({ entry, sent }) => ({ ...entry, batch: number, sent }));
   const stopped = [...planned.idle, ...planned.unwritable.map(({ entry }) => entry)];
   const parked = planned.unwritable.map(({ entry, fault }, i): ParkedDelivery => {
@@ -122,13 +155,14 @@ async function freeze(
     },
     ...(frozen.length === 0 ? {} : { batches: [{ system, batch: number }] }),
   });
-  const onDisk = written.then(() => ledger.synced());
+  const onDisk = written.then(() => decisions.ledger.synced());
   // Whoever commits builds on it; a batch that is given up is of no interest.
   onDisk.catch(() => undefined);
   told(parked);
   decisions.numbers.case += parked.length;
   for (const { record, id } of parked) decisions.refusals.set(refusalText(system, record), id);
-  return { number, written, frozen: onDisk, deliveries: planned.deliveries, keys, rest };
+  const { deliveries } = planned;
+  return { number, written, frozen: onDisk, deliveries, keys, rest, sole };
 }
 
 type Taken = { readonly entries: readonly OutboxEntry[]; readonly rest: Rest | null };

@@ -177,6 +177,18 @@ export function groupWrites(deliveries: readonly Delivery[], keyOf: KeyOf): Grou
   return [...groups.values()];
 }
 
+/**
+ * All of a batch as one statement, where it is nothing but updates that are tried for the first
+ * time: how each went is known early enough when the log tells it. Null: it takes more.
+ */
+export function soleUpdate(deliveries: readonly Delivery[], keyOf: KeyOf): Group | null {
+  const isPlain = ({ entry, need, parents }: Delivery): boolean =>
+    need.op === 'update' && entry.attempts === 0 && parents.every((id) => keyOf(id) !== null);
+  if (!deliveries.every(isPlain)) return null;
+  const [group, other] = groupWrites(deliveries, keyOf);
+  return other === undefined ? (group ?? null) : null;
+}
+
 function rowWrite(
   delivery: Delivery,
   keyOf: KeyOf,

@@ -1,4 +1,10 @@
-import type { Applier, Outcome, RowWrite, TableWrite } from '../../src/contract/applier.ts';
+import type {
+  Applier,
+  ApplyTransaction,
+  Outcome,
+  RowWrite,
+  TableWrite,
+} from '../../src/contract/applier.ts';
 import type { Value } from '../../src/model/value.ts';
 import {
   APART,
@@ -16,44 +22,63 @@ export type Answer = 'answered' | 'committed' | 'lost';
 
 export class Torn extends Error {}
 
-/** A target that does what `src/contract/applier.ts` says. */
+/** A target that does what `src/contract/applier.ts` says; the CRM takes plain updates at once. */
 export function modelApplier(world: World, name: string, answer: Answer, blind = false): Applier {
+  const begin = async (batch: number): Promise<ApplyTransaction> =>
+    openTransaction({ world, name, answer, blind }, batch);
   return {
     committed: async () => systemOf(world, name).mark,
-    async begin(batch) {
-      const changes: Change[] = [];
-      let system = systemOf(world, name);
-      return {
-        async write(write) {
-          return write.rows.map((row) => {
-            const { outcome, change } = writeRow(system, blind ? unasked(write) : write, row);
-            if (change !== null) {
-              assertSeen(systemOf(world, name), change);
-              changes.push(change);
-              system = { ...withChange(system, change) };
-            }
-            return outcome;
-          });
-        },
-        async inTheWay(insert, columns) {
-          return insert.rows.map((row) =>
-            hits(system, insert, row).map((hit) => columns.map((column) => cellOf(hit, column))),
-          );
-        },
-        async commit() {
-          if (answer !== 'lost') {
-            const at = DAWN + world.operations.length * APART + APART / 2;
-            const log = [...system.log, { changes, batch, at }];
-            const values = changes.flatMap(({ after }) => after?.values ?? []);
-            world.systems.set(name, shown(world, { ...system, log, mark: batch }, values));
-          }
-          if (answer !== 'answered') throw new Torn();
-        },
-        async [Symbol.asyncDispose]() {},
-      };
-    },
+    begin,
+    ...(name === 'crm' && {
+      async update(batch, write) {
+        const transaction = await begin(batch);
+        const outcomes = await transaction.write(write);
+        await transaction.commit();
+        return outcomes.map((one) => (one.kind === 'already' ? { kind: 'diverged' } : one));
+      },
+    }),
     fence: async () => undefined,
     ping: async () => undefined,
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+interface Ground {
+  readonly world: World;
+  readonly name: string;
+  readonly answer: Answer;
+  readonly blind: boolean;
+}
+
+function openTransaction({ world, name, answer, blind }: Ground, batch: number): ApplyTransaction {
+  const changes: Change[] = [];
+  let system = systemOf(world, name);
+  return {
+    async write(write) {
+      return write.rows.map((row) => {
+        const { outcome, change } = writeRow(system, blind ? unasked(write) : write, row);
+        if (change !== null) {
+          assertSeen(systemOf(world, name), change);
+          changes.push(change);
+          system = { ...withChange(system, change) };
+        }
+        return outcome;
+      });
+    },
+    async inTheWay(insert, columns) {
+      return insert.rows.map((row) =>
+        hits(system, insert, row).map((hit) => columns.map((column) => cellOf(hit, column))),
+      );
+    },
+    async commit() {
+      if (answer !== 'lost') {
+        const at = DAWN + world.operations.length * APART + APART / 2;
+        const log = [...system.log, { changes, batch, at }];
+        const values = changes.flatMap(({ after }) => after?.values ?? []);
+        world.systems.set(name, shown(world, { ...system, log, mark: batch }, values));
+      }
+      if (answer !== 'answered') throw new Torn();
+    },
     async [Symbol.asyncDispose]() {},
   };
 }

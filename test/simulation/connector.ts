@@ -32,6 +32,8 @@ export interface Connection {
   readonly minimal: boolean | readonly string[];
   /** Where its reader says that it needs the log no more; absent: the system's only one. */
   readonly slot?: { forgotten: Position };
+  /** Its applier has `update`. */
+  readonly sole?: boolean;
   /** Not reachable now. */
   readonly down: () => boolean;
   readonly closed: (line: Line) => void;
@@ -63,7 +65,11 @@ export function openSource(connection: Connection, tables: readonly TableSpec[])
       return effect();
     });
   return {
-    start: () => call('start', () => endOfLog(system)),
+    start: () =>
+      call('start', () => {
+        system.flush();
+        return endOfLog(system);
+      }),
     async *tail(from) {
       let at = from;
       for (;;) {
@@ -113,7 +119,7 @@ function readLog(
   const transactions: Transaction[] = [];
   let { commit, change } = parsePosition(from);
   let left = limit;
-  for (; left > 0 && commit < system.log.length; left--) {
+  for (; left > 0 && commit < system.onDisk(); left--) {
     const logged = system.log[commit] as Commit;
     const rest = logged.changes.slice(change);
     const part = rest.slice(0, left);
@@ -221,30 +227,73 @@ export function openApplier(connection: Connection, watch: Watch): Applier {
       return effect();
     });
   return {
-    committed: () => call('committed', () => system.marked(instance, 'deliver')),
+    committed: () =>
+      call('committed', () => {
+        const batch = system.marked(instance, 'deliver');
+        system.flush();
+        return batch;
+      }),
     async begin(batch) {
       const session = system.session('carrick');
       line.onHangup.push(() => session.rollback());
       await call('begin', () => {
         if (!session.open) throw unreachable('target');
-        if (system.marked(instance, 'deliver') >= batch) {
-          throw halt('target.fenced', `batch ${batch} is not new`, 'stop the other one');
-        }
-        session.mark({ instance, lane: 'deliver', batch });
+        moveMark(connection, session, batch);
       });
       return openTransaction(system, session, call, watch);
     },
+    ...(connection.sole === true && {
+      update: (batch, write) => call('update', () => updateAlone(connection, batch, write, watch)),
+    }),
     fence: (batch, lane = 'watermark') =>
       call('fence', () => {
         const session = system.session('carrick');
         session.mark({ instance, lane, batch });
         session.commit();
       }),
-    ping: () => call('ping', () => undefined),
+    ping: () => call('ping', () => system.flush()),
     async [Symbol.asyncDispose]() {
       connection.closed(line);
     },
   };
+}
+
+function moveMark({ system, instance }: Connection, session: Session, batch: number): void {
+  if (system.marked(instance, 'deliver') >= batch) {
+    throw halt('target.fenced', `batch ${batch} is not new`, 'stop the other one');
+  }
+  session.mark({ instance, lane: 'deliver', batch });
+}
+
+function updateAlone(
+  connection: Connection,
+  batch: number,
+  write: TableWrite,
+  watch: Watch,
+): Outcome[] | null {
+  const { system } = connection;
+  const session = system.session('carrick');
+  const done: (() => void)[] = [];
+  try {
+    moveMark(connection, session, batch);
+    refuseMisfit(system, write.table, 'target');
+    const outcomes = write.rows.map((row): Outcome => {
+      const outcome = changeRow(system, session, write, row, (...what) => {
+        const told = watch(...what);
+        done.push(told);
+        return told;
+      });
+      return outcome.kind === 'already' ? { kind: 'diverged' } : outcome;
+    });
+    session.commit(() => {
+      for (const told of done) told();
+    });
+    return outcomes;
+  } catch (error) {
+    session.rollback();
+    if (error instanceof Refusal) return null;
+    throw error;
+  }
 }
 
 function openTransaction(
@@ -289,10 +338,11 @@ function openTransaction(
       ),
     commit: () =>
       call('commit', () =>
-        attempt(() => {
-          session.commit();
-          for (const told of done) told();
-        }),
+        attempt(() =>
+          session.commit(() => {
+            for (const told of done) told();
+          }),
+        ),
       ),
     async [Symbol.asyncDispose]() {
       session.rollback();

@@ -4,13 +4,14 @@ import type { Random } from './random.ts';
 import type { Fault } from './scenario.ts';
 import { type Line, type Scheduler, settled } from './scheduler.ts';
 import type { SimulatedSystem } from './system.ts';
-import { type Figures, Violation } from './world.ts';
+import { count, type Figures, Violation } from './world.ts';
 
 interface Course {
   readonly scheduler: Scheduler;
   readonly figures: Figures;
   readonly downUntil: Map<string, number>;
   readonly jumps: Map<string, number>;
+  readonly systems: ReadonlyMap<string, SimulatedSystem>;
   diskFull: boolean;
 }
 
@@ -77,7 +78,9 @@ export async function suffer(
     case 'stop':
       victim.stop();
       return;
+    case 'power':
     case 'tear':
+      if (kind === 'power') cutPower(world, system);
       figures.tears += 1;
       for (const lines of victim.lines) {
         for (const entry of [...lines]) {
@@ -96,4 +99,9 @@ export async function suffer(
     case 'jump':
       world.jumps.set(system, (world.jumps.get(system) ?? 0) + (size - 0.5) * 7_200_000);
   }
+}
+
+function cutPower(world: Course, system: string): void {
+  const lost = world.systems.get(system)?.fail() ?? 0;
+  count(world, lost > 0 ? 'power cut, commits lost' : 'power cut');
 }

@@ -136,6 +136,25 @@ export const MUTATIONS: readonly Mutation[] = [
       }))(parts),
   },
   {
+    name: 'what the target has answered taken for what is on disk',
+    breaks: 2,
+    parts(parts) {
+      const answered = new Map<string, number>();
+      return withApplier((applier, { system }) => ({
+        ...applier,
+        async begin(batch) {
+          const transaction = await applier.begin(batch);
+          const commit = async () => {
+            await transaction.commit();
+            answered.set(system, batch);
+          };
+          return { ...transaction, commit };
+        },
+        committed: async () => Math.max(await applier.committed(), answered.get(system) ?? 0),
+      }))(parts);
+    },
+  },
+  {
     name: 'generated key forgotten',
     breaks: 4,
     ledger: (ledger) => ({

@@ -145,6 +145,7 @@ function connection(world: World, name: string): Connection {
     line,
     instance: INSTANCE,
     minimal: scenario.setup.minimal[name] === true,
+    sole: scenario.setup.sole?.includes(name) === true,
     down: () => (world.downUntil.get(name) ?? 0) > scheduler.now(),
     closed: () => {
       world.lines.delete(entry);

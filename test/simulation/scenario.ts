@@ -1,6 +1,6 @@
 import { SHAPES } from './installation.ts';
 import { type Random, seeded } from './random.ts';
-import { drawForeign, drawSetup, type Setup } from './setup.ts';
+import { drawCommits, drawForeign, drawSetup, type Setup } from './setup.ts';
 
 /** What one user does to one row. Values are made when it is done, so that none is made twice. */
 export interface Action {
@@ -35,6 +35,8 @@ export interface Fault {
     | 'crash'
     | 'stop'
     | 'tear'
+    /** The server dies with what is not on disk, and all its connections with it. */
+    | 'power'
     | 'down'
     | 'disk'
     | 'jump'
@@ -88,7 +90,11 @@ const ORDERS = ['O0', 'O1', 'O2'];
 export function drawScenario(seed: number): Scenario {
   const random = seeded(seed);
   const drawn = drawSetup(random.fork('setup'));
-  const setup = { ...drawn, foreign: drawForeign(random.fork('foreign'), drawn) };
+  const setup = {
+    ...drawn,
+    foreign: drawForeign(random.fork('foreign'), drawn),
+    ...drawCommits(random.fork('commits'), drawn),
+  };
   const users = random.fork('users');
   const loaded = random.fork('before');
   const faults = random.fork('faults');
@@ -99,7 +105,11 @@ export function drawScenario(seed: number): Scenario {
     setup,
     before: loaded.chance(0.5) ? draw(loaded, 1 + loaded.int(8), setup, true) : [],
     users: withPartings(random.fork('partings'), twins, setup),
-    faults: faults.chance(0.25) ? [] : drawFaults(faults, setup),
+    faults: withPower(
+      random.fork('power'),
+      faults.chance(0.25) ? [] : drawFaults(faults, setup),
+      setup,
+    ),
     acts: drawActs(random.fork('acts'), setup),
   };
 }
@@ -200,6 +210,18 @@ function drawFaults(random: Random, { systems }: Setup): Fault[] {
     size: random.next(),
     point: random.chance(0.5) ? '' : random.pick(POINTS),
   })).sort((a, b) => a.step - b.step);
+}
+
+/** Servers that die right behind a delivery: of systems that commit before they write. */
+function withPower(random: Random, faults: readonly Fault[], { lazy = [] }: Setup): Fault[] {
+  const count = lazy.length === 0 || random.chance(0.4) ? 0 : 1 + random.int(4);
+  const dying = Array.from({ length: count }, (): Fault => {
+    const step = random.int(random.pick([60, 300, 1200]));
+    const system = random.pick(lazy);
+    const behind = random.pick(['update', 'update answer', 'commit', 'commit answer']);
+    return { step, kind: 'power', system, size: 0, point: `${system} ${behind}` };
+  });
+  return [...faults, ...dying].sort((a, b) => a.step - b.step);
 }
 
 const ACTS = [

@@ -25,6 +25,10 @@ export interface Setup {
   readonly loose?: readonly string[];
   /** Orders have foreign keys in all systems, which keep customers or take their orders along. */
   readonly foreign?: Readonly<Record<string, OnDelete>> | undefined;
+  /** Systems in which others see a delivery before it is on disk. */
+  readonly lazy?: readonly string[];
+  /** Systems that take a batch of plain updates in one round trip. */
+  readonly sole?: readonly string[];
 }
 
 export type OnDelete = 'restrict' | 'cascade';
@@ -84,6 +88,11 @@ export function drawForeign(random: Random, { systems, softDelete }: Setup): Set
     systems.map((system): [string, OnDelete] => [system, random.pick(['restrict', 'cascade'])]),
   );
 }
+
+export const drawCommits = (random: Random, { systems }: Setup): Partial<Setup> => ({
+  lazy: systems.filter(() => random.chance(0.6)),
+  sole: systems.filter(() => random.chance(0.6)),
+});
 
 const drawMore = (random: Random, systems: readonly string[]): Partial<Setup> => ({
   flood: random.chance(0.2),

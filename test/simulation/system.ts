@@ -2,6 +2,7 @@ import type { Mark } from '../../src/model/change.ts';
 import type { Position } from '../../src/model/position.ts';
 import { type Micros, rowKey, type Value } from '../../src/model/value.ts';
 import type { History, Removal, Write } from './history.ts';
+import { type LooseEnd, openLooseEnd } from './loose-end.ts';
 import { Blocked, type Scheduler } from './scheduler.ts';
 
 /** Positions count transactions of the log, and changes inside of one. */
@@ -83,7 +84,8 @@ export interface Session {
   truncate(table: string): void;
   /** Takes the lock of a mark. */
   mark(mark: Mark): void;
-  commit(): void;
+  /** `told` is called when it is on disk. */
+  commit(told?: () => void): void;
   rollback(): void;
   readonly open: boolean;
 }
@@ -92,6 +94,12 @@ export interface Session {
 export interface SimulatedSystem {
   readonly name: string;
   readonly log: readonly Commit[];
+  /** How many commits of the log are on disk: who reads the log is shown no others. */
+  onDisk(): number;
+  /** Brings the others to disk. */
+  flush(): void;
+  /** The server dies, and is there again without what was not on disk: so many commits. */
+  fail(): number;
   /**
    * Writes into the log that a table fits its mapping no longer, or (empty) again. `Blocked` while
    * somebody has written rows of it: no server alters a table under an open transaction.
@@ -117,7 +125,11 @@ interface Store {
   readonly marks: Map<string, number>;
   readonly log: Commit[];
   readonly touched: Map<string, Place>;
+  readonly loose: LooseEnd;
+  readonly sessions: Set<Session>;
   next: number;
+  /** What a server that died goes on with. */
+  nextOnDisk: number;
 }
 
 export interface SystemParts {
@@ -128,6 +140,8 @@ export interface SystemParts {
   readonly clock: () => Micros;
   /** Commits are in the log a while before others see them. */
   readonly late: () => boolean;
+  /** A delivery is committed before it is on disk. */
+  readonly lazy?: () => boolean;
 }
 
 export function openSystem(parts: SystemParts): SimulatedSystem {
@@ -138,7 +152,12 @@ export function openSystem(parts: SystemParts): SimulatedSystem {
     marks: new Map(),
     log: [],
     touched: new Map(),
+    loose: openLooseEnd(parts.name, parts.scheduler, () => {
+      store.nextOnDisk = store.next;
+    }),
+    sessions: new Set(),
     next: 1,
+    nextOnDisk: 1,
   };
   const open = new Set<{ changes: RowChange[] }>();
   const keyOf = (table: string, cells: Cells): string =>
@@ -149,10 +168,21 @@ export function openSystem(parts: SystemParts): SimulatedSystem {
     log: store.log,
     forgotten: START,
     keyOf,
+    onDisk: () => store.log.length - store.loose.count(),
+    flush: store.loose.flush,
+    fail() {
+      const lost = store.loose.count();
+      for (const session of store.sessions) session.rollback();
+      store.loose.lose();
+      store.next = store.nextOnDisk;
+      parts.scheduler.changed();
+      return lost;
+    },
     drift(table, detail) {
       for (const { changes } of open) {
         if (changes.some((change) => change.table === table)) throw new Blocked();
       }
+      store.loose.flush();
       const commit = { ...emptyCommit(parts, store), drift: { table, detail } };
       store.log.push(commit);
       parts.scheduler.changed();
@@ -212,17 +242,18 @@ function openSession(parts: SessionParts): Session {
     lock.check(`${table} ${key}`);
     return rowsOf(table).get(key) ?? null;
   };
-  const existing = (table: string, key: string): StoredRow => existingRow(read(table, key));
-  const removed = (table: string, row: StoredRow): void => {
-    if (parts.author === 'user') self.removed.push(removalOf(parts, table, row));
-  };
   const put = (change: RowChange): void => {
     lock.take(change);
     swap(rowsOf(change.table), keyOf, change.table, change.before, change.after);
     self.changes.push(change);
     parts.open.add(self);
   };
-  return {
+  const end = (): void => {
+    open = false;
+    parts.open.delete(self);
+    store.sessions.delete(session);
+  };
+  const session: Session = {
     get open() {
       return open;
     },
@@ -230,15 +261,13 @@ function openSession(parts: SessionParts): Session {
     rows: (table) => [...rowsOf(table).values()],
     insert(table, given) {
       const def = defOf(parts, table);
-      const [column = ''] = def.key;
-      const cells: Record<string, Value> = { ...def.columns, ...given };
-      if (def.generated && (cells[column] ?? null) === null) cells[column] = `${store.next++}`;
+      const cells = newCells(store, def, given);
       const row = stored(parts, self, lock, { def, before: null, cells, given });
       put({ table, before: null, after: row });
       return row;
     },
     update(table, key, given) {
-      const before = existing(table, key);
+      const before = existingRow(read(table, key));
       const cells = { ...before.cells, ...given };
       const row = stored(parts, self, lock, { def: defOf(parts, table), before, cells, given });
       put({ table, before, after: row });
@@ -246,14 +275,14 @@ function openSession(parts: SessionParts): Session {
       return row;
     },
     delete(table, key) {
-      const before = existing(table, key);
+      const before = existingRow(read(table, key));
       for (const [def, child] of childrenOf(parts, lock, table, before)) {
         put({ table: def.name, before: child, after: null });
         // Whoever deletes the parent: the system takes the child along.
         self.removed.push({ ...removalOf(parts, def.name, child), cascaded: true });
       }
       put({ table, before, after: null });
-      removed(table, before);
+      if (parts.author === 'user') self.removed.push(removalOf(parts, table, before));
     },
     truncate(table) {
       for (const key of [...rowsOf(table).keys()]) this.delete(table, key);
@@ -264,20 +293,26 @@ function openSession(parts: SessionParts): Session {
       lock.hold(markLock(next));
       self.mark = next;
     },
-    commit() {
-      if (open) commitWork(parts, self, lock.release);
-      open = false;
+    commit(told = () => undefined) {
+      if (open) commitWork(parts, self, lock.release, told);
+      end();
     },
     rollback() {
       if (!open) return;
-      open = false;
-      parts.open.delete(self);
-      for (const { table, before, after } of self.changes.reverse()) {
-        swap(rowsOf(table), keyOf, table, after, before);
-      }
+      end();
+      undoChanges(parts, self.changes);
       lock.release();
     },
   };
+  store.sessions.add(session);
+  return session;
+}
+
+function newCells(store: Store, def: TableDef, given: Cells): Record<string, Value> {
+  const [column = ''] = def.key;
+  const cells = { ...def.columns, ...given };
+  if (def.generated && (cells[column] ?? null) === null) cells[column] = `${store.next++}`;
+  return cells;
 }
 
 function existingRow(row: StoredRow | null): StoredRow {
@@ -375,6 +410,12 @@ function swap(
   if (next !== null) rows.set(keyOf(table, next.cells), next);
 }
 
+function undoChanges({ store, keyOf }: SessionParts, changes: readonly RowChange[]): void {
+  for (const { table, before, after } of [...changes].reverse()) {
+    swap(store.rows.get(table) ?? new Map(), keyOf, table, after, before);
+  }
+}
+
 function defOf({ defs }: SessionParts, table: string): TableDef {
   const found = defs.get(table);
   if (found === undefined) throw new Refusal('42P01', `no table ${table}`);
@@ -452,10 +493,10 @@ function stored(parts: SessionParts, self: Work, lock: Locks, draft: Draft): Sto
   return { cells, authors: authorsOf(parts, def, before, cells, given, self.made) };
 }
 
-function commitWork(parts: SessionParts, self: Work, release: () => void): void {
+function commitWork(parts: SessionParts, self: Work, release: () => void, told: () => void): void {
   const { store, history, scheduler, name } = parts;
   const { mark, changes, made, removed, truncated } = self;
-  parts.open.delete(self);
+  const markBefore = mark === null ? 0 : (store.marks.get(markLock(mark)) ?? 0);
   if (mark !== null) store.marks.set(markLock(mark), mark.batch);
   if (mark === null && changes.length === 0) {
     release();
@@ -463,12 +504,31 @@ function commitWork(parts: SessionParts, self: Work, release: () => void): void 
   }
   const empty = emptyCommit(parts, store);
   const { at } = empty;
-  history.commit(made, at);
-  history.removals.push(...removed);
-  noteTouched(parts, changes);
-  const visible = !parts.late();
+  const settle = (): void => {
+    history.commit(made, at);
+    history.removals.push(...removed);
+    told();
+  };
+  const isLoose = mark?.lane === 'deliver' && parts.lazy?.() === true;
+  if (!isLoose) {
+    store.loose.flush();
+    settle();
+  }
+  const untouch = noteTouched(parts, changes);
+  const visible = isLoose || !parts.late();
   const commit: Commit = { ...empty, mark, changes, truncated, visible };
   store.log.push(commit);
+  if (isLoose) {
+    const undo = (): void => {
+      store.log.pop();
+      untouch();
+      store.marks.set(markLock(mark), markBefore);
+      undoChanges(parts, changes);
+    };
+    store.loose.add({ settle, undo });
+    release();
+    return;
+  }
   if (visible) {
     release();
     return;
@@ -511,8 +571,12 @@ function authorsOf(
   return authors;
 }
 
-/** Remembers which cells hold what no log reader knows yet. */
-function noteTouched({ author, store, keyOf }: SessionParts, changes: readonly RowChange[]): void {
+/** Remembers which cells hold what no log reader knows yet; the result undoes it. */
+function noteTouched(
+  { author, store, keyOf }: SessionParts,
+  changes: readonly RowChange[],
+): () => void {
+  const earlier = new Map<string, Place | undefined>();
   for (const [change, { table, before, after }] of changes.entries()) {
     const row = after ?? before;
     if (row === null) continue;
@@ -520,7 +584,15 @@ function noteTouched({ author, store, keyOf }: SessionParts, changes: readonly R
       if (after !== null && before?.cells[column] === cell) continue;
       const place = { commit: store.log.length, change };
       if (author === 'carrick' && !row.authors[column]?.trigger) continue;
-      store.touched.set(`${table} ${keyOf(table, row.cells)} ${column}`, place);
+      const name = `${table} ${keyOf(table, row.cells)} ${column}`;
+      if (!earlier.has(name)) earlier.set(name, store.touched.get(name));
+      store.touched.set(name, place);
     }
   }
+  return () => {
+    for (const [name, place] of earlier) {
+      if (place === undefined) store.touched.delete(name);
+      else store.touched.set(name, place);
+    }
+  };
 }

@@ -114,6 +114,7 @@ export function createWorld(
           return Math.floor((ms * 1000) / unit) * unit;
         },
         late: () => setup.late[name] === true && random.chance(0.5),
+        lazy: () => setup.lazy?.includes(name) === true,
       }),
     );
   }

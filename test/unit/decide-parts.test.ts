@@ -7,7 +7,7 @@ import { openEchoOf } from '../../src/decide/echoes.ts';
 import { type Batch, freezeMore, prepare } from '../../src/decide/freeze.ts';
 import { type MemoryDevice, openMemoryLedger } from '../../src/ledger/memory.ts';
 import { createRecord } from '../../src/reconcile/settle.ts';
-import { entityOf, patchOf } from '../support/entity.ts';
+import { entityOf, patchOf, recordOf } from '../support/entity.ts';
 
 const PART = 3;
 const entity = entityOf({ fields: { no: 'string' }, systems: { crm: {}, erp: {} } });
@@ -149,15 +149,62 @@ test('a transaction begun for what turns out to be nothing is rolled back', asyn
     },
   };
   const unused = beginAhead(watched, 1);
-  unused.start();
+  unused.start(null);
   await unused[Symbol.asyncDispose]();
   expect(told).toEqual(['begin 1', 'ended']);
   const used = beginAhead(watched, 2);
-  used.start();
+  used.start(null);
   const transaction = await used.begin();
   await used[Symbol.asyncDispose]();
   expect(told).toEqual(['begin 1', 'ended', 'begin 2']);
   await transaction.commit();
+});
+
+/** An update of one row of the ERP that waits, prepared, and who is told what becomes of it. */
+async function plainUpdate(device: Partial<MemoryDevice> = {}) {
+  const wide = entityOf({
+    fields: { no: 'string', name: 'string' },
+    systems: { crm: {}, erp: {} },
+  });
+  const ledger = openMemoryLedger(device);
+  const record = { ...recordOf(wide, { no: 'N1', name: 'was' }), outbox: { erp: 1 } };
+  const outbox = { add: [entryOf(1, 'crm', 'one')], send: [], remove: [], release: [], wait: [] };
+  await ledger.commit({ records: [{ ...record, values: ['N1', 'is'] }], outbox });
+  const decisions = openDecisions(ledger, new Map([[wide.name, wide]]), ['crm', 'erp'], {}, PART);
+  const { applier, told } = takingApplier();
+  const send = async (update: NonNullable<Applier['update']>) => {
+    await using ahead = beginAhead({ ...applier, update }, 1);
+    const batch = await prepare(decisions, 'erp', 1, () => undefined, ahead.start);
+    if (batch === null || batch === 'progress') throw new Error('there is a batch');
+    await apply(ahead, batch, {
+      buried: new Map(),
+      written: ({ outcomes }) =>
+        void told.push(`noted ${[...outcomes.values()].map(({ kind }) => kind)}`),
+      more: async () => null,
+    });
+  };
+  return { send, told };
+}
+
+test('a plain update is one statement, sent when its freeze is on disk', async () => {
+  const told: string[] = [];
+  const sync = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    told.push('synced');
+  };
+  const one = await plainUpdate({ sync });
+  told.length = 0;
+  await one.send(async (batch, { rows }) => {
+    one.told.push(`update ${batch} ${rows.map(({ values }) => values)} behind ${told}`);
+    return [{ kind: 'diverged' }];
+  });
+  expect(one.told).toEqual(['update 1 is behind synced', 'noted diverged']);
+});
+
+test('what is refused in one statement goes the longer way, in the same batch', async () => {
+  const { send, told } = await plainUpdate();
+  await send(async () => null);
+  expect(told).toEqual(['begin 1', 'write is', 'noted applied', 'commit']);
 });
 
 test('its echo is loaded part by part', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Entity, Lens } from '../../src/contract/entity.ts';
 import type { OutboxEntry } from '../../src/contract/ledger.ts';
 import { needOf } from '../../src/deliver/need.ts';
-import { groupWrites, type KeyOf, plan, revival } from '../../src/deliver/plan.ts';
+import { groupWrites, type KeyOf, plan, revival, soleUpdate } from '../../src/deliver/plan.ts';
 import { enqueue } from '../../src/deliver/queue.ts';
 import { RECORD_UNIT, type RecordState } from '../../src/model/record.ts';
 import type { Value } from '../../src/model/value.ts';
@@ -276,4 +276,40 @@ test('one entry a system, for those that are behind and have none', () => {
   ]);
   expect(queued.record.outbox).toEqual({ crm: 10, erp: 11 });
   expect(enqueue(customer, queued.record, cause, () => seq++).entries).toEqual([]);
+});
+
+describe('all of a batch as one statement', () => {
+  const behind = (id: number, changes: Told) => ({
+    ...withValues(base, customer, changes),
+    id,
+  });
+  const soleOf = (records: readonly RecordState[], keyOf: KeyOf = () => null) =>
+    soleUpdate(planOf(records, keyOf).deliveries, keyOf)?.write ?? null;
+
+  test('updates of the same columns, and nothing else', () => {
+    const two = [behind(1, { name: 'Eva' }), behind(2, { name: 'Ida' })];
+    expect(soleOf(two)).toMatchObject({ op: 'update', columns: ['name'] });
+    expect(soleOf(two)?.rows.map(({ values }) => values)).toEqual([['Eva'], ['Ida']]);
+    expect(soleOf([])).toBeNull();
+    expect(soleOf([...two, behind(3, { city: 'Bonn' })])).toBeNull();
+    expect(soleOf([...two, { ...withoutErp(base), id: 3 }])).toBeNull();
+  });
+
+  test('not what was tried before: how it goes now has to be known at once', () => {
+    const record = behind(1, { name: 'Eva' });
+    const { deliveries } = planOf([record]);
+    const again = deliveries.map((one) => ({ ...one, entry: { ...one.entry, attempts: 1 } }));
+    expect(soleUpdate(deliveries, () => null)).not.toBeNull();
+    expect(soleUpdate(again, () => null)).toBeNull();
+  });
+
+  test('not a child whose parent has no row yet', () => {
+    const child = { ...recordOf(order, { no: 'O-1', customer: '1' }), id: 2 };
+    const moved = withValues(child, order, { customer: '5' });
+    const { deliveries } = planOf([moved], () => 'a');
+    expect(soleUpdate(deliveries, () => 'a')?.write.rows.map(({ values }) => values)).toEqual([
+      ['a'],
+    ]);
+    expect(soleUpdate(deliveries, () => null)).toBeNull();
+  });
 });
