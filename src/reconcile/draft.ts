@@ -34,6 +34,8 @@ export interface Draft {
   deleted: Stamp | null;
   held: RecordState['held'];
   flips: RecordState['flips'];
+  /** It brought back what another system had replaced. */
+  undid: boolean;
   readonly journal: JournalEntry[];
   readonly agreed: number[];
 }
@@ -53,6 +55,7 @@ export const draftOf = (
   deleted: record.deleted,
   held: record.held,
   flips: record.flips,
+  undid: false,
   journal: [],
   agreed: [],
 });
@@ -75,8 +78,10 @@ export function write(draft: Draft, f: number, value: Value, by = draft.system):
   if (value === previous) return;
   const stamp = record.stamps[f] ?? null;
   if (stamp !== null && stamp.system !== by) {
-    const undone = draft.flips?.was[f] === value;
-    const flips = undone ? countFlip(draft.flips, occasion.at) : draft.flips;
+    // Once for all fields: who brings back a whole row has undone once.
+    const undoes = !draft.undid && draft.flips?.was[f] === value;
+    const flips = undoes ? countFlip(draft.flips, occasion.at) : draft.flips;
+    draft.undid ||= undoes;
     draft.flips = {
       count: flips?.count ?? 0,
       since: flips?.since ?? occasion.at,

@@ -32,8 +32,14 @@ const start = { no: 'C-1', name: 'Ada', street: 'Elm 1', city: 'Ulm', stock: '10
 const on = (at: number) => ({ at, firstCase: 100 });
 const change = (record: RecordState, system: string, told: Told, at = 2000, entity = customer) =>
   settleChange(record, patchOf(entity, system, told, at), on(at));
-const echo = (record: RecordState, system: string, told: Told, sent: Told, at = 2000) =>
-  settleEcho(record, patchOf(customer, system, told, at), sentOf(customer, sent), on(at));
+const echo = (
+  record: RecordState,
+  system: string,
+  told: Told,
+  sent: Told,
+  at = 2000,
+  entity = customer,
+) => settleEcho(record, patchOf(entity, system, told, at), sentOf(entity, sent), on(at));
 const needs = (record: RecordState, system: string, entity = customer) =>
   needOf(entity, entity.lenses.get(system)!, record)?.fields.map((f) => entity.fields[f]?.name) ??
   null;
@@ -399,6 +405,21 @@ describe('flips', () => {
     expect(record.held).toEqual({ no: 100 });
     expect(i).toBe(FLIP_LIMIT + 2);
     expect(needs(record, 'erp')).toBeNull();
+  });
+
+  test('who brings back a whole row has undone once', () => {
+    const fields = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    const wide = entityOf({
+      fields: Object.fromEntries(fields.map((name) => [name, 'string'])),
+      systems: { crm: {}, erp: {} },
+    });
+    const all = (value: string) => Object.fromEntries(fields.map((name) => [name, value]));
+    let record = recordOf(wide, all('was'));
+    record = change(record, 'erp', all('new'), 2000, wide).record;
+    record = echo(record, 'crm', all('new'), all('new'), 2001, wide).record;
+    record = change(record, 'crm', all('was'), 3000, wide).record;
+    expect(record.held).toBeNull();
+    expect(record.flips?.count).toBe(1);
   });
 
   test('slowly is not a circle', () => {
