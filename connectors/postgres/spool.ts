@@ -168,13 +168,25 @@ function sealedFile(folder: string) {
       const decipher = createDecipheriv(CIPHER, key, nonce);
       let text: Buffer = EMPTY;
       let at = 0;
-      for (const length of lengths) {
+      const fetch = async (length: number): Promise<void> => {
         if (text.length < length) text = Buffer.allocUnsafe(length);
         await readWhole(file!, text, length, at);
         at += length;
-        const opened = decipher.update(text.subarray(0, length));
-        yield opened;
-        letGo(opened);
+      };
+      let fetching = fetch(lengths[0] ?? 0);
+      try {
+        for (const [i, length] of lengths.entries()) {
+          await fetching;
+          const opened = decipher.update(text.subarray(0, length));
+          // While this one is decoded the next is read.
+          fetching = fetch(lengths[i + 1] ?? 0);
+          fetching.catch(() => undefined);
+          yield opened;
+          letGo(opened);
+        }
+      } finally {
+        // Nobody closes a file that is being read.
+        await fetching.catch(() => undefined);
       }
     },
     close(): void {
