@@ -3,6 +3,7 @@ import { connect, isIP } from 'node:net';
 import type { ConnectionOptions } from 'mysql2';
 import { z } from 'zod';
 import type { ParsedOptions } from '../../src/contract/connector.ts';
+import { optionProblems } from '../../src/contract/options.ts';
 import { isLocal, type TransportWords } from '../../src/contract/transport.ts';
 
 /** Where the server is and as whom to log in; `database` is where unqualified tables live. */
@@ -48,17 +49,15 @@ const Separate = z.strictObject({
 
 const WithUrl = z.strictObject({ url: Url });
 
+const OPTIONS = ['url', ...Object.keys(Separate.shape)];
+
 export const optionsSchema = z.toJSONSchema(z.union([WithUrl, Separate]), { io: 'input' });
 
 export function parseOptions(options: unknown): ParsedOptions {
   const byUrl = typeof options === 'object' && options !== null && 'url' in options;
   const parsed = byUrl ? WithUrl.safeParse(options) : Separate.safeParse(options);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => ({
-      path: path as (string | number)[],
-      message,
-    }));
-    return { ok: false, problems };
+    return { ok: false, problems: optionProblems(parsed.error.issues, options, OPTIONS) };
   }
   if ('url' in parsed.data) return fromUrl(parsed.data.url);
   const { 'ssl-mode': mode, 'ssl-ca': ca, 'ssl-cert': cert, 'ssl-key': key } = parsed.data;

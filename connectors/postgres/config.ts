@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg';
 import { z } from 'zod';
 import type { ParsedOptions } from '../../src/contract/connector.ts';
+import { optionProblems } from '../../src/contract/options.ts';
 import { MODES, TLS_KEYS, type TlsSettings, tlsFaults, tlsOptions } from './tls.ts';
 
 const URL_MESSAGE = 'expected postgres://user:password@host:port/database';
@@ -50,12 +51,8 @@ export function parseOptions(options: unknown): ParsedOptions {
     const problems = faults.map(({ key, message }) => ({ path: [byUrl ? 'url' : key], message }));
     return { ok: false, problems };
   }
-  const problems = parsed.error.issues.flatMap((issue) => {
-    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
-    if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }];
-    return issue.keys.map((key) => ({ path: [...path, key], message: 'unknown option' }));
-  });
-  return { ok: false, problems };
+  const known = Object.keys(schema.shape);
+  return { ok: false, problems: optionProblems(parsed.error.issues, options, known) };
 }
 
 export function connectionOf(options: PostgresOptions): ClientConfig {

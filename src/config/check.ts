@@ -1,4 +1,5 @@
 import type { ZodType } from 'zod';
+import { nearest } from './nearest.ts';
 import type { Checked, Problem } from './problem.ts';
 import type { Path, YamlFile } from './yaml.ts';
 
@@ -19,7 +20,10 @@ export function check<T>(schema: ZodType<T>, yaml: YamlFile): Checked<T> {
   const result = schema.safeParse(yaml.value);
   if (result.success) return { ok: true, value: result.data };
   const issues = result.error.issues as readonly Issue[];
-  return { ok: false, problems: issues.flatMap((issue) => problemsOf(schema, yaml, issue, [])) };
+  const problems = issues.flatMap((issue) => problemsOf(schema, yaml, issue, []));
+  // A misspelled key is told once: as unknown, and not as missing as well.
+  const places = problems.map(({ line, column, message }) => `${line}:${column} ${message}`);
+  return { ok: false, problems: problems.filter((_, i) => places.indexOf(places[i]!) === i) };
 }
 
 function problemsOf(schema: ZodType, yaml: YamlFile, issue: Issue, base: Path): Problem[] {
@@ -32,14 +36,7 @@ function problemsOf(schema: ZodType, yaml: YamlFile, issue: Issue, base: Path): 
     return [yaml.problem(path, `${name(path)} is not understood`, { expected })];
   }
   if (issue.code === 'unrecognized_keys' && issue.keys !== undefined) {
-    const known = keysAt(schema, path);
-    return issue.keys.map((key) =>
-      yaml.problem([...path, key], `unknown key "${key}"`, {
-        key: true,
-        expected: known.length > 0 ? `one of ${known.join(', ')}` : undefined,
-        near: [key, known],
-      }),
-    );
+    return issue.keys.map((key) => unknownKey(schema, yaml, path, key));
   }
   if (issue.code === 'invalid_key') {
     const reason = issue.issues?.[0]?.message ?? issue.message;
@@ -52,8 +49,11 @@ function problemsOf(schema: ZodType, yaml: YamlFile, issue: Issue, base: Path): 
   }
   const written = valueAt(yaml.value, path);
   if (written === undefined && issue.code === 'invalid_type') {
-    const missing = `missing key "${String(path.at(-1))}"`;
-    return [yaml.problem(path.slice(0, -1), missing, { key: true, expected: issue.expected })];
+    const [parent, key] = [path.slice(0, -1), String(path.at(-1))];
+    const misspelled = misspelling(schema, yaml, parent, key);
+    if (misspelled !== undefined) return [unknownKey(schema, yaml, parent, misspelled)];
+    const missing = `missing key "${key}"`;
+    return [yaml.problem(parent, missing, { key: true, expected: issue.expected })];
   }
   if (issue.code === 'invalid_value' && issue.values !== undefined) {
     return [
@@ -67,6 +67,22 @@ function problemsOf(schema: ZodType, yaml: YamlFile, issue: Issue, base: Path): 
     return [yaml.problem(path, `${name(path)} has the wrong type`, { expected: issue.expected })];
   }
   return [yaml.problem(path, `${name(path)}: ${issue.message}`)];
+}
+
+function unknownKey(schema: ZodType, yaml: YamlFile, path: Path, key: string): Problem {
+  const known = keysAt(schema, path);
+  return yaml.problem([...path, key], `unknown key "${key}"`, {
+    key: true,
+    expected: known.length > 1 ? `one of ${known.join(', ')}` : known[0],
+    near: [key, known],
+  });
+}
+
+/** A key at a place that is unknown there, and closer to `key` than to any other. */
+function misspelling(schema: ZodType, yaml: YamlFile, path: Path, key: string): string | undefined {
+  const known = keysAt(schema, path);
+  const written = Object.keys(Object(valueAt(yaml.value, path)));
+  return written.find((one) => !known.includes(one) && nearest(one, known) === key);
 }
 
 /** Of a union's branches the one that takes this kind of value, but found fault with it. */

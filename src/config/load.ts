@@ -1,5 +1,6 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import type { ParsedOptions } from '../contract/connector.ts';
+import type { OptionProblem } from '../contract/options.ts';
 import type { Micros } from '../model/value.ts';
 import { check } from './check.ts';
 import type { Mapping } from './mapping.ts';
@@ -184,14 +185,29 @@ async function loadSystems(
       systems.set(name, { connector, options: parsed.options });
       continue;
     }
-    for (const problem of parsed.problems) {
-      const path = ['systems', name, ...problem.path];
+    for (const { path: inner, message, known = [] } of withoutMisspelled(
+      parsed.problems,
+      options,
+    )) {
+      const path = ['systems', name, ...inner];
       // What a variable that is not set leaves behind has been told already.
       if (missing.has(placeOf(path))) continue;
-      report(path, withoutTexts(problem.message, textsIn(options)), { key: true });
+      const near = [String(inner.at(-1)), known] as const;
+      const more = known.length === 0 ? {} : { expected: `one of ${known.join(', ')}`, near };
+      report(path, withoutTexts(message, textsIn(options)), { key: true, ...more });
     }
   }
   return systems;
+}
+
+/** Without what seems to be missing only because an option has another name than it should. */
+function withoutMisspelled(
+  problems: readonly OptionProblem[],
+  options: object,
+): readonly OptionProblem[] {
+  const isThere = ({ path: [name] }: OptionProblem) =>
+    name !== undefined && Object.hasOwn(options, name);
+  return problems.some(({ known }) => known !== undefined) ? problems.filter(isThere) : problems;
 }
 
 /** A member of the file that is an object, or an empty one: its form is checked elsewhere. */

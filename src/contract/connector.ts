@@ -1,6 +1,7 @@
 import type { TableSchema, TableSpec } from '../model/change.ts';
 import type { Applier } from './applier.ts';
 import type { Copier, CopyTable } from './copier.ts';
+import type { OptionProblem } from './options.ts';
 import type { Source } from './source.ts';
 
 /** One kind of system. Stateless; each directory under `connectors/` exports one as `connector`. */
@@ -20,7 +21,7 @@ export type ParsedOptions =
   | { readonly ok: true; readonly options: unknown }
   | {
       readonly ok: false;
-      readonly problems: readonly { path: readonly (string | number)[]; message: string }[];
+      readonly problems: readonly OptionProblem[];
     };
 
 export interface ConnectorContext {

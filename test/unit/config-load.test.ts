@@ -14,7 +14,10 @@ const SECRET = 'hunter2-and-more';
 const connectors: Connectors = {
   types: ['postgres', 'mysql'],
   parseOptions: async (_type, options) => {
-    const { url } = options as { url?: string };
+    const { url, ulr } = options as { url?: string; ulr?: string };
+    const unknown = { path: ['ulr'], message: 'unknown option "ulr"', known: ['url', 'user'] };
+    const missing = { path: ['url'], message: 'missing option "url"' };
+    if (ulr !== undefined) return { ok: false, problems: [missing, unknown] };
     if (url?.startsWith('db://')) return { ok: true, options };
     return { ok: false, problems: [{ path: ['url'], message: `no address: ${url}` }] };
   },
@@ -131,6 +134,7 @@ test('tells every mistake of the file and of its mappings at once', async () => 
   erp: {connector: mysql, url: "\${ERP_URL}"}
   Oa: {connector: mysql, url: "nonsense"}
   hr: {url: x}
+  crm2: {conector: postgres, url: "db://x"}
 mapings: []
 mappings: [thing.yaml, other.yaml, none/*.yaml]
 ledger: carrick.db
@@ -142,20 +146,31 @@ log_level: infos
       "3:32 environment variable ERP_URL is not set",
       "4:3 "Oa" cannot be a name here",
       "5:3 missing key "connector"",
-      "8:9 "ledger": expected sqlite:PATH",
-      "9:9 "listen": expected HOST:PORT",
-      "10:12 "log_level" cannot be "infos" ~info",
-      "6:1 unknown key "mapings" ~mappings",
+      "6:10 unknown key "conector" ~connector",
+      "9:9 "ledger": expected sqlite:PATH",
+      "10:9 "listen": expected HOST:PORT",
+      "11:12 "log_level" cannot be "infos" ~info",
+      "7:1 unknown key "mapings" ~mappings",
       "2:20 unknown connector "postgrs" ~postgres",
       "4:26 no address: ***",
-      "7:36 no mapping file fits "none/*.yaml"",
+      "8:36 no mapping file fits "none/*.yaml"",
       "1:1 missing key "match"",
-      "1:1 missing key "fields"",
-      "1:1 missing key "systems"",
       "2:1 unknown key "feilds" ~fields",
+      "1:1 missing key "systems"",
       "5:3 unknown system "cmr" ~crm",
     ]
   `);
+});
+
+test('an option with a wrong name is told as that, and not as missing too', async () => {
+  write('thing.yaml', MAPPING);
+  const text = `systems:
+  crm: {connector: postgres, ulr: "db://x"}
+  erp: {connector: mysql, url: "db://y"}
+mappings: [thing.yaml]
+ledger: sqlite:x
+`;
+  expect(await problems(text)).toEqual(['2:30 unknown option "ulr" ~url']);
 });
 
 test('no secret is ever shown', async () => {

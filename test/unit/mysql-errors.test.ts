@@ -104,11 +104,20 @@ describe('options', () => {
     [{ url: 'mysql://u@h/d?ssl=true' }, ['url']],
     [{ url: 'mysql://u@h:99999/d' }, ['url']],
     [{ url: 'mysql://u%@h/d' }, ['url']],
-    [{ url: 'mysql://u@h/d', prot: 1 }, []],
+    [{ url: 'mysql://u@h/d', prot: 1 }, ['prot']],
     [{ user: 'u', database: 'd', port: '3306' }, ['port']],
     [{ database: 'd' }, ['user']],
     [null, []],
   ])('%j is refused', (options, path) => {
     expect(parseOptions(options)).toMatchObject({ ok: false, problems: [{ path }] });
+  });
+
+  test('an option that is missing, and one that there is not, are called by name', () => {
+    expect(parseOptions({ user: 'u', databse: 'd' })).toMatchObject({
+      problems: [
+        { path: ['database'], message: 'missing option "database"' },
+        { path: ['databse'], known: expect.arrayContaining(['url', 'database', 'ssl-ca']) },
+      ],
+    });
   });
 });

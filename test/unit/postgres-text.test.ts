@@ -102,6 +102,12 @@ describe('options', () => {
     expect(wrong({ url: 'postgres://h/d?options=-c%20x' })).toEqual(['url']);
     expect(wrong({ host: 'h', prot: 1, port: 0 })).toEqual(['port', 'prot']);
     expect(wrong({ url: 'postgres://h/d', user: 'u' })).toEqual(['']);
+    expect(parseOptions({ ulr: 'postgres://h/d' })).toMatchObject({
+      problems: [
+        { message: 'unknown option "ulr"', known: expect.arrayContaining(['url']) },
+        { path: [] },
+      ],
+    });
   });
 });
 
