@@ -35,8 +35,8 @@ RUN ln -s /app/dist/main.js /usr/local/bin/carrick \
 # SQLite spills there too: /tmp may be read-only.
 ENV NODE_ENV=production SQLITE_TMPDIR=/var/lib/carrick NODE_COMPILE_CACHE=/app/compiled
 # One arena of glibc: each thread of Node would have its own, and keep what it once needed. Buffers
-# as a socket reads them (64 KiB) are mapped each by itself: in the arena they leave holes.
-ENV MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536
+# of sockets (64 KiB) and what V8 compiles with (32 KiB) are mapped each by itself: they leave holes.
+ENV MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=32768
 # carrick.yaml is looked for here, also by `docker exec CONTAINER carrick status`.
 WORKDIR /etc/carrick
 # The image's user `node`; a number, so that Kubernetes can see that it is not root.

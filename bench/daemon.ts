@@ -18,7 +18,7 @@ const V8_OPTIONS = ['--max-semi-space-size=8', '--no-incremental-marking-task'];
 const ENVIRONMENT = {
   NODE_COMPILE_CACHE: join(ROOT, 'dist/compiled'),
   MALLOC_ARENA_MAX: '1',
-  MALLOC_MMAP_THRESHOLD_: '65536',
+  MALLOC_MMAP_THRESHOLD_: '32768',
 };
 const START_TIMEOUT_MS = 20_000;
 

@@ -122,7 +122,7 @@ inside() {
     exec chroot "$root" setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs \
       --bounding-set=-all --inh-caps=-all env -i PATH="$bin:/usr/bin:/bin" NODE_ENV=production \
       SQLITE_TMPDIR=/var/lib/carrick NODE_COMPILE_CACHE=/app/compiled \
-      MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536 \
+      MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=32768 \
       CRM_URL="${CRM_URL:-postgres://x@localhost/x}" \
       ERP_URL="${ERP_URL:-mysql://x@localhost/x}" sh -c "cd /etc/carrick && exec \"\$@\"" sh "$@"
   ' bash "$root" "$volume" "$config" "$bin" "$node" "$@"

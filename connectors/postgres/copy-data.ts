@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
+import { letGo } from './let-go.ts';
 
-/** What stands in `bytes` from `start` to before `end`. */
+/** What stands in `bytes` from `start` to before `end`, and is gone afterwards. */
 export type TakeBytes = (bytes: Buffer, start: number, end: number) => void;
 
 /** Type and length, which counts itself. */
@@ -29,17 +30,19 @@ export function takeCopyData(stream: Duplex, take: TakeBytes): void {
       at = end;
     }
     if (at < piece.length) begun.keep(piece.subarray(at));
+    // Once all who listen have had it.
+    queueMicrotask(() => letGo(piece));
   });
 }
 
-/** The message that the socket has not brought whole, in pieces: only such a one is copied. */
+/** The message that the socket has not brought whole: only such a one is copied. */
 function beginning() {
   let pieces: Buffer[] = [];
   let size = 0;
   /** Bytes up to its end, or up to where its length is known. */
   let wanted = HEADER;
   const keep = (piece: Buffer): void => {
-    pieces.push(piece);
+    pieces.push(Buffer.from(piece));
     size += piece.length;
     if (wanted > HEADER || size < HEADER) return;
     if (pieces.length > 1) pieces = [Buffer.concat(pieces)];

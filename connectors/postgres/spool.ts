@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:
 import { closeSync, openSync, read, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { letGo } from './let-go.ts';
 
 /** The messages of one transaction in progress. */
 export interface Spool {
@@ -198,9 +199,6 @@ function sealedFile(folder: string) {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
-
-/** Of hundreds of such blocks nearly all would wait for the collector, which does not see them. */
-const letGo = ({ buffer }: Buffer): void => void (buffer as ArrayBuffer).transfer(0);
 
 async function readWhole(file: number, into: Buffer, length: number, at: number): Promise<void> {
   for (let done = 0; done < length; ) {

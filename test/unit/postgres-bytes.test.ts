@@ -1,6 +1,7 @@
 /** Messages keep their bytes, however the socket cuts them, and through the spool. */
 import { tmpdir } from 'node:os';
 import { PassThrough } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { takeCopyData } from '../../connectors/postgres/copy-data.ts';
@@ -28,13 +29,18 @@ test('copy data is taken and the rest goes on whole, wherever the socket cuts', 
         got.push([true, bytes.subarray(start, end).toString('hex')]),
       );
       const all = Buffer.concat(sent.map(frame));
+      const pieces: Buffer[] = [];
       for (let at = 0, i = 0; at < all.length; i++) {
         const size = sizes[i % sizes.length]!;
-        stream.write(all.subarray(at, at + size));
+        const piece = Buffer.from(Uint8Array.from(all.subarray(at, at + size)).buffer);
+        pieces.push(piece);
+        stream.write(piece);
+        await turn();
         at += size;
       }
       stream.end();
       await new Promise((ended) => stream.once('end', ended));
+      expect(pieces.every(({ buffer }) => buffer.byteLength === 0)).toBe(true);
       expect(got).toEqual(
         sent.map((message) =>
           message[0] === COPY_DATA
