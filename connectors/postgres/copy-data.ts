@@ -1,12 +1,14 @@
 import type { Duplex } from 'node:stream';
 import { letGo } from './let-go.ts';
 
-/** What stands in `bytes` from `start` to before `end`, and is gone afterwards. */
+/** What stands in `bytes` from `start` to before `end`, and may be gone afterwards. */
 export type TakeBytes = (bytes: Buffer, start: number, end: number) => void;
 
 /** Type and length, which counts itself. */
 const HEADER = 5;
 const COPY_DATA = 0x64;
+/** Bytes: what a log in full flow brings at once is as large as that, what a user does is not. */
+const LARGE = 4096;
 
 /**
  * Takes the CopyData messages (PostgreSQL manual, "Message Formats") out of what comes over a
@@ -30,8 +32,8 @@ export function takeCopyData(stream: Duplex, take: TakeBytes): void {
       at = end;
     }
     if (at < piece.length) begun.keep(piece.subarray(at));
-    // Once all who listen have had it.
-    queueMicrotask(() => letGo(piece));
+    // Once all who listen have had it. Of a small one it would cost more than it brings.
+    if (piece.length >= LARGE) queueMicrotask(() => letGo(piece));
   });
 }
 
