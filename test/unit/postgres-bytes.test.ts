@@ -92,3 +92,20 @@ test('the spool gives back what was not rolled back, in messages of any size', a
     }),
   );
 });
+
+test('who leaves the spool early leaves no file that is being read', async () => {
+  const spool = openSpool(tmpdir());
+  const message = Buffer.concat([Buffer.from([0x49, 0, 0, 0, 7]), Buffer.alloc(200_000)]);
+  for (let n = 0; n < 4; n++) spool.append(message, 0, message.length);
+  const pieces = spool.pieces();
+  expect((await pieces.next()).done).toBe(false);
+  let left = false;
+  const leaving = pieces.return().then(() => {
+    left = true;
+  });
+  // The next block is on its way, and only a turn of the event loop can bring it.
+  for (let n = 0; n < 100; n++) await null;
+  expect(left).toBe(false);
+  await leaving;
+  spool.close();
+});
