@@ -1,7 +1,7 @@
 import type { ZodType } from 'zod';
 import { nearest } from './nearest.ts';
 import type { Checked, Problem } from './problem.ts';
-import type { Path, YamlFile } from './yaml.ts';
+import { oneOf, type Path, type YamlFile } from './yaml.ts';
 
 /** What zod tells of one mistake; its own issue types name it per kind. */
 export interface Issue {
@@ -71,11 +71,8 @@ function problemsOf(schema: ZodType, yaml: YamlFile, issue: Issue, base: Path): 
 
 function unknownKey(schema: ZodType, yaml: YamlFile, path: Path, key: string): Problem {
   const known = keysAt(schema, path);
-  return yaml.problem([...path, key], `unknown key "${key}"`, {
-    key: true,
-    expected: known.length > 1 ? `one of ${known.join(', ')}` : known[0],
-    near: [key, known],
-  });
+  const more = { key: true, ...oneOf(key, known) };
+  return yaml.problem([...path, key], `unknown key "${key}"`, more);
 }
 
 /** A key at a place that is unknown there, and closer to `key` than to any other. */

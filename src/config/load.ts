@@ -10,7 +10,7 @@ import type { Salvaged } from './salvage.ts';
 import { type ConfigFile, configSchema, type LogLevel } from './schema.ts';
 import { mappingFiles, readText, type Sources } from './sources.ts';
 import { type Env, substitute } from './substitute.ts';
-import { type Path, type ProblemDetail, parseYaml, type YamlFile } from './yaml.ts';
+import { oneOf, type Path, type ProblemDetail, parseYaml, type YamlFile } from './yaml.ts';
 
 export interface Config {
   readonly file: string;
@@ -174,10 +174,8 @@ async function loadSystems(
     const { connector, ...options } = (system ?? {}) as { connector?: unknown };
     if (typeof connector !== 'string') continue;
     if (!types.includes(connector)) {
-      report(['systems', name, 'connector'], `unknown connector "${connector}"`, {
-        expected: `one of ${types.join(', ')}`,
-        near: [connector, types],
-      });
+      const unknown = `unknown connector "${connector}"`;
+      report(['systems', name, 'connector'], unknown, oneOf(connector, types));
       continue;
     }
     const parsed = await parseOptions(connector, options);
@@ -192,8 +190,7 @@ async function loadSystems(
       const path = ['systems', name, ...inner];
       // What a variable that is not set leaves behind has been told already.
       if (missing.has(placeOf(path))) continue;
-      const near = [String(inner.at(-1)), known] as const;
-      const more = known.length === 0 ? {} : { expected: `one of ${known.join(', ')}`, near };
+      const more = oneOf(String(inner.at(-1)), known);
       report(path, withoutTexts(message, textsIn(options)), { key: true, ...more });
     }
   }

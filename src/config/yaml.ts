@@ -33,6 +33,15 @@ export interface ProblemDetail {
   readonly near?: readonly [written: string, valid: Iterable<string>] | undefined;
 }
 
+/** What a problem with a name says of the names that there are. */
+export const oneOf = (
+  written: string,
+  valid: readonly string[],
+): Pick<ProblemDetail, 'expected' | 'near'> => ({
+  expected: valid.length > 1 ? `one of ${valid.join(', ')}` : valid[0],
+  near: [written, valid],
+});
+
 /**
  * Parses YAML 1.2. Duplicate keys, unknown anchors and other mistakes become problems. With
  * `spelling`, a number whose digits would change (`1.10`, `007`, beyond 2^53) stays the text that

@@ -7,7 +7,7 @@ import { rowKey } from '../model/value.ts';
 import { generatedText } from '../reconcile/echo.ts';
 import type { Decisions } from './decisions.ts';
 import { echoName } from './echoes.ts';
-import type { Batch } from './freeze.ts';
+import { type Batch, keyIn } from './freeze.ts';
 
 /** What came of one part of a batch. */
 export interface Applied {
@@ -111,7 +111,7 @@ async function applyPart(
 ): Promise<Map<Delivery, Outcome>> {
   const deliveries = planned.splice(0);
   const outcomes = new Map<Delivery, Outcome>();
-  const keyOf = (id: RecordId): string | null => keys.get(id) ?? null;
+  const keyOf = keyIn(keys);
   const inserted = ({ record, entity }: Delivery, key: string): void => {
     keys.set(record.id, key);
     if (generated.size < MAX_GENERATED) generated.set(generatedText(entity.name, key), record.id);

@@ -62,7 +62,7 @@ export async function prepare(
     if (entries.length === 0) return null;
     const part = await planPart(decisions, system, entries, new Map());
     const { planned, keys } = part;
-    const sole = rest === null ? soleUpdate(planned.deliveries, keyOf(keys)) : null;
+    const sole = rest === null ? soleUpdate(planned.deliveries, keyIn(keys)) : null;
     if (planned.deliveries.length > 0) begun?.(sole);
     return freeze(decisions, system, part, { number, rest, sole }, told);
   });
@@ -101,7 +101,8 @@ interface Part {
   readonly keys: Map<RecordId, string>;
 }
 
-const keyOf =
+/** The row key of a record, if it is known. */
+export const keyIn =
   (keys: ReadonlyMap<RecordId, string>) =>
   (id: RecordId): string | null =>
     keys.get(id) ?? null;
@@ -121,7 +122,7 @@ async function planPart(
     entries,
     (id) => records.get(id) ?? null,
     (name) => entities.get(name),
-    { keyOf: keyOf(keys), isGone: (id) => gone.has(id) },
+    { keyOf: keyIn(keys), isGone: (id) => gone.has(id) },
   );
   return { planned, records, keys };
 }

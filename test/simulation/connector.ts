@@ -265,6 +265,21 @@ function moveMark({ system, instance }: Connection, session: Session, batch: num
   session.mark({ instance, lane: 'deliver', batch });
 }
 
+/** `watch`, and what tells it of the commit of all that it was shown. */
+function noting(watch: Watch): { readonly noted: Watch; told(): void } {
+  const done: (() => void)[] = [];
+  return {
+    noted(...what) {
+      const told = watch(...what);
+      done.push(told);
+      return told;
+    },
+    told() {
+      for (const told of done) told();
+    },
+  };
+}
+
 function updateAlone(
   connection: Connection,
   batch: number,
@@ -273,21 +288,15 @@ function updateAlone(
 ): Outcome[] | null {
   const { system } = connection;
   const session = system.session('carrick');
-  const done: (() => void)[] = [];
+  const { noted, told } = noting(watch);
   try {
     moveMark(connection, session, batch);
     refuseMisfit(system, write.table, 'target');
     const outcomes = write.rows.map((row): Outcome => {
-      const outcome = changeRow(system, session, write, row, (...what) => {
-        const told = watch(...what);
-        done.push(told);
-        return told;
-      });
+      const outcome = changeRow(system, session, write, row, noted);
       return outcome.kind === 'already' ? { kind: 'diverged' } : outcome;
     });
-    session.commit(() => {
-      for (const told of done) told();
-    });
+    session.commit(told);
     return outcomes;
   } catch (error) {
     session.rollback();
@@ -306,12 +315,7 @@ function openTransaction(
     if (!session.open) throw unreachable('target');
     return effect();
   };
-  const done: (() => void)[] = [];
-  const noted: Watch = (...what) => {
-    const told = watch(...what);
-    done.push(told);
-    return told;
-  };
+  const { noted, told } = noting(watch);
   return {
     async write(write) {
       const outcomes: Outcome[] = [];
@@ -336,14 +340,7 @@ function openTransaction(
           ),
         ),
       ),
-    commit: () =>
-      call('commit', () =>
-        attempt(() =>
-          session.commit(() => {
-            for (const told of done) told();
-          }),
-        ),
-      ),
+    commit: () => call('commit', () => attempt(() => session.commit(told))),
     async [Symbol.asyncDispose]() {
       session.rollback();
     },
