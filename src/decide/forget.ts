@@ -47,16 +47,16 @@ export function forget(decisions: Decisions, what: Forgettable): Promise<Forgott
       for (const [text, id] of refusals) if (id === item.id) refusals.delete(text);
     }
     const { entity } = what;
-    // Whichever system was met first.
-    const systems = rows.map(({ system }) => system).toSorted();
+    const systems = rows.map(({ system }) => system);
     return { entity, record: what.record, rows: systems, journal, parked: removed.length };
   });
 }
 
+/** By system, whichever was read first: they are told in this order. */
 const linksOf = ({ entity, views }: RecordState): LinkKey[] =>
-  Object.entries(views).flatMap(([system, { status, key }]) =>
-    status === 'linked' ? [{ system, entity, key }] : [],
-  );
+  Object.entries(views)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([system, { status, key }]) => (status === 'linked' ? [{ system, entity, key }] : []));
 
 async function checkInserts({ ledger }: Decisions, { outbox }: RecordState): Promise<void> {
   const entries = await ledger.desk.outbox(Object.values(outbox));
