@@ -1,3 +1,5 @@
+import { statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -10,6 +12,8 @@ const LONG_PAGES = 24_576;
 const FEW_PAGES = 4_096;
 /** No log gets much longer: commits wait, or SQLite checkpoints inside of them. */
 export const BOUND_PAGES = 49_152;
+/** However full a disk is, its log may have so many before anything is done about it. */
+const LEAST_PAGES = 64;
 
 /**
  * In a string, because the bundle has no file for it; a connection of its own is all there is. A
@@ -48,7 +52,9 @@ export function isSafeBeside(version: string): boolean {
 export interface Checkpoint {
   /** A transaction ended; resolves when there is room for the next. */
   written(): Promise<void>;
-  /** The end of the pass that is under way; none begins but by `written`. */
+  /** The disk was full: resolves when the log is brought in, as far as there is room for it. */
+  relieved(): Promise<void>;
+  /** The end of the pass that is under way; none begins but by these two. */
   pass(): Promise<void> | undefined;
   close(): Promise<void>;
 }
@@ -64,6 +70,7 @@ export interface Checkpoint {
  */
 export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
   const { version } = db.prepare('SELECT sqlite_version() AS version').get()!;
+  const limits = openLimits(db, path);
   const size = db.prepare('PRAGMA wal_checkpoint(NOOP)');
   const rest = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   let worker: Worker | null = null;
@@ -88,21 +95,32 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
   };
   const finish = (): void => {
     try {
+      // Or a long log of old keeps what the database needs now.
+      db.exec(`PRAGMA journal_size_limit = ${limits().kept}`);
       rest.get();
     } catch {
       // As with SQLite's own: the pages stay in the log, and later ones try again.
     }
   };
+  const measured = () => size.get() as { log: number; checkpointed: number };
+  // A process that was killed leaves its log behind, and nothing may be left to add to it.
+  if (measured().log >= limits().bound) finish();
   return {
     async written() {
       if (isAlone) return;
-      const { log, checkpointed } = size.get() as { log: number; checkpointed: number };
-      if (pass !== null) return log < BOUND_PAGES ? undefined : pass.promise;
+      const { log, checkpointed } = measured();
+      const { worth, long, bound } = log < LEAST_PAGES ? AMPLE : limits();
+      if (pass !== null) return log < bound ? undefined : pass.promise;
       const left = log - checkpointed;
-      const isLong = log >= LONG_PAGES;
-      if (isLong && hasPassed && (left <= FEW_PAGES || log >= BOUND_PAGES)) finish();
-      else if (left >= (isLong ? 1 : PASS_PAGES)) begin();
+      const isLong = log >= long;
+      if (isLong && hasPassed && (left <= FEW_PAGES || log >= bound)) finish();
+      else if (left >= (isLong ? 1 : worth)) begin();
       hasPassed = false;
+    },
+    async relieved() {
+      if (pass === null && !isAlone) begin();
+      await pass?.promise;
+      finish();
     },
     pass: () => pass?.promise,
     async close() {
@@ -114,6 +132,38 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
       worker.postMessage('end');
       await ended;
     },
+  };
+}
+
+interface Limits {
+  /** Pages of {@link PASS_PAGES}, {@link LONG_PAGES} and {@link BOUND_PAGES}. */
+  readonly worth: number;
+  readonly long: number;
+  readonly bound: number;
+  /** Bytes that the log's file may keep once it begins anew. */
+  readonly kept: number;
+}
+
+const AMPLE = { worth: PASS_PAGES, long: LONG_PAGES, bound: BOUND_PAGES };
+
+/**
+ * On a small disk the bounds are shares of what database and log have left of it, so that whatever
+ * is in the log alone finds room in the database: a log that had filled the disk could never be
+ * brought in, and would stay for good.
+ */
+function openLimits(db: DatabaseSync, path: string): () => Limits {
+  const { page_size } = db.prepare('PRAGMA page_size').get() as { page_size: number };
+  return () => {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    const taken = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    const most = Math.max(LEAST_PAGES, (taken + bavail * bsize) / page_size);
+    const long = Math.min(LONG_PAGES, most / 4);
+    return {
+      worth: Math.min(PASS_PAGES, most / 8),
+      long,
+      bound: Math.min(BOUND_PAGES, most * 0.375),
+      kept: Math.floor(long) * page_size,
+    };
   };
 }
 

@@ -1,4 +1,5 @@
 import type { LedgerCommit } from '../contract/ledger.ts';
+import { CarrickError } from '../errors.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { ledgerFault } from './faults.ts';
 import type { Store } from './store.ts';
@@ -46,8 +47,10 @@ export function openGroup(path: string, store: Store, onSync?: (seconds: number)
     } catch (error) {
       fail(of, error);
     }
-    if (of.failure !== null) throw of.failure.error;
-    await checkpoint.written();
+    if (of.failure === null) return checkpoint.written();
+    const { error } = of.failure;
+    if (error instanceof CarrickError && error.code === 'ledger.full') await checkpoint.relieved();
+    throw error;
   };
   const begin = (): Turn => {
     const ended = new Promise<void>((resolve) => setImmediate(resolve)).then(() => end(opened));

@@ -1,10 +1,13 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Ledger } from '../../src/contract/ledger.ts';
 import { BOUND_PAGES, isSafeBeside, openCheckpoint } from '../../src/ledger/checkpoint.ts';
-import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
+import { openSqliteLedger, type SqliteLedger } from '../../src/ledger/sqlite.ts';
+import { mountSmallDisk, type SmallDisk } from '../support/disk.ts';
 import { record } from './ledger-fixtures.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'carrick-checkpoint-'));
@@ -92,6 +95,77 @@ test('closing waits for a pass; a database that is closed has no log', async () 
   await checkpoint.written();
   await checkpoint.close();
   expect(size().checkpointed).toBe(size().log);
+});
+
+describe('a small disk', () => {
+  const NO_MOUNT = 'no tmpfs can be mounted here';
+  let mounted = 0;
+  const mount = (megabytes: number) => mountSmallDisk(`${directory}-small-${++mounted}`, megabytes);
+  const note = () => randomBytes(30_000).toString('base64');
+
+  /** Writes one record over and over: some 45 kB in the log each time, none in the database. */
+  async function churn(ledger: Ledger, times: number): Promise<number> {
+    let full = 0;
+    for (let i = 0; i < times; i++) {
+      const commit = () =>
+        ledger.commit({ records: [record(1, { values: [note(), null, null] })] });
+      await commit().catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'ledger.full' });
+        full += 1;
+        return commit();
+      });
+    }
+    return full;
+  }
+
+  test('is never filled by the log', async ({ skip }) => {
+    using disk = mount(24) ?? skip(NO_MOUNT);
+    await using ledger = await openSqliteLedger(join(disk.folder, 'ledger.db'));
+    expect(await churn(ledger, 2_000)).toBe(0);
+  });
+
+  test('is left to the database as it grows, the log takes less', async ({ skip }) => {
+    using disk = mount(24) ?? skip(NO_MOUNT);
+    const path = join(disk.folder, 'ledger.db');
+    await using ledger = await openSqliteLedger(path);
+    const fill = async () => {
+      for (let id = 1; ; id++) {
+        await ledger.commit({ records: [record(id, { values: [note(), null, null] })] });
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'ledger.full' });
+    expect(statSync(path).size).toBeGreaterThan(16 * 1024 * 1024);
+  });
+
+  /** A ledger whose record is in the database, with a log of 2 MB, on a disk that is full now. */
+  async function onFullDisk(disk: SmallDisk, path: string): Promise<SqliteLedger> {
+    const first = await openSqliteLedger(path);
+    await churn(first, 1);
+    await first[Symbol.asyncDispose]();
+    const ledger = await openSqliteLedger(path);
+    await churn(ledger, 50);
+    disk.fill();
+    return ledger;
+  }
+
+  test('filled by others is full once, and then the log has room of its own', async ({ skip }) => {
+    using disk = mount(24) ?? skip(NO_MOUNT);
+    await using ledger = await onFullDisk(disk, join(disk.folder, 'ledger.db'));
+    expect(await churn(ledger, 500)).toBe(1);
+  });
+
+  test('filled when a killed ledger is opened anew has room', async ({ skip }) => {
+    using disk = mount(24) ?? skip(NO_MOUNT);
+    const path = join(disk.folder, 'ledger.db');
+    const files = ['', '-wal', '-shm'];
+    const kept = join(directory, 'killed.db');
+    const killed = await onFullDisk(disk, path);
+    for (const file of files) copyFileSync(`${path}${file}`, `${kept}${file}`);
+    await killed[Symbol.asyncDispose]();
+    for (const file of files) copyFileSync(`${kept}${file}`, `${path}${file}`);
+    await using ledger = await openSqliteLedger(path);
+    expect(await churn(ledger, 1)).toBe(0);
+  });
 });
 
 test('a worker that dies is done without', async () => {

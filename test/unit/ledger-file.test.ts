@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MIGRATIONS, migrate } from '../../src/ledger/schema.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts';
+import { mountSmallDisk } from '../support/disk.ts';
 import { entry, link, outbox, record, source } from './ledger-fixtures.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'carrick-ledger-'));
@@ -166,27 +166,10 @@ describe('a log that cannot be synced', () => {
 });
 
 describe('a full disk', () => {
-  const mount = join(directory, 'small');
-
-  function tmpfs(): string | null {
-    if (process.getuid?.() !== 0) return 'only root may mount a small file system';
-    mkdirSync(mount, { recursive: true });
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mount], { stdio: 'ignore' });
-    } catch {
-      return 'this machine does not let a small file system be mounted';
-    }
-    onTestFinished(() => {
-      execFileSync('umount', ['-l', mount]);
-    });
-    return null;
-  }
-
   test('is an error to try again after, and nothing is half-written', async ({ skip }) => {
-    const reason = tmpfs();
-    if (reason !== null) skip(reason);
-    const path = join(mount, 'ledger.db');
-    const ballast = join(mount, 'ballast');
+    using disk = mountSmallDisk(`${directory}-small`, 1) ?? skip('no tmpfs can be mounted here');
+    const path = join(disk.folder, 'ledger.db');
+    const ballast = join(disk.folder, 'other');
     writeFileSync(ballast, Buffer.alloc(300_000));
     const ledger = await opened(path);
     const large = (id: number) => record(id, { values: ['x'.repeat(40_000), null, null] });
