@@ -28,8 +28,12 @@ const wait = (seconds: number): Promise<void> => sleep(seconds * 1000);
 const PATIENCE_SECONDS = 20;
 
 /** Waits until status says so, but not for ever: it may be another fault that keeps it from it. */
-async function soon({ carrick }: World, holds: (status: Status) => boolean): Promise<void> {
-  for (let waited = 0; waited < PATIENCE_SECONDS; waited += 0.5) {
+async function soon(
+  { carrick }: World,
+  holds: (status: Status) => boolean,
+  patience = PATIENCE_SECONDS,
+): Promise<void> {
+  for (let waited = 0; waited < patience; waited += 0.5) {
     const status = await carrick.operator.status().catch(() => null);
     if (status !== null && holds(status)) return;
     await wait(0.5);
@@ -126,12 +130,14 @@ const DISK_FULL: Fault = {
   kind: 'ledger disk full',
   lane: 'network',
   async suffer(world, seconds) {
-    world.disk?.fill();
-    // The ledger goes on for a while in what its files have room for.
-    await soon(world, ({ systems }) =>
-      systems.some(({ trouble }) => trouble?.code === 'ledger.full'),
-    );
+    // The ledger goes on in what its log has room for, and gives of that to its database: whoever
+    // fills this disk takes that too.
+    const filling = setInterval(() => world.disk?.fill(), 100);
+    const isFull = ({ systems }: Status) =>
+      systems.some(({ trouble }) => trouble?.code === 'ledger.full');
+    await soon(world, isFull, 3 * PATIENCE_SECONDS);
     await wait(seconds);
+    clearInterval(filling);
     world.disk?.free();
   },
 };

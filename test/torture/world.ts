@@ -31,7 +31,7 @@ export interface World extends AsyncDisposable {
   kept: boolean;
 }
 
-const DISK_MEGABYTES = 96;
+const DISK_MEGABYTES = 64;
 
 export async function openWorld(seed: number): Promise<World> {
   await ensureServers();
