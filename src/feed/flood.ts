@@ -16,6 +16,8 @@ export interface Guard {
   counted(): FloodCounts;
   /** What was counted so far is in the target. */
   keep(counted: FloodCounts): void;
+  /** A person has said what becomes of the entity's deletes at log time `at`, or is to say it. */
+  isAsked(entity: Entity, at: Micros): boolean;
   /** What becomes of one more delete at log time `at`. */
   judge(entity: Entity, at: Micros): 'passes' | 'dropped' | 'held';
   decided(entity: Entity, at: Micros, passes: boolean): void;
@@ -32,6 +34,10 @@ export function openGuard(
   const undecided = new Set(held);
   const gauge = floodGauge(counts, population);
   const verdicts = new Map<string, Verdict>();
+  const verdictOn = ({ name }: Entity, at: Micros): Verdict | null => {
+    const verdict = verdicts.get(name);
+    return verdict !== undefined && at <= verdict.until ? verdict : null;
+  };
   return {
     begin() {
       counts.clear();
@@ -41,11 +47,11 @@ export function openGuard(
     keep(counted) {
       kept = counted;
     },
+    isAsked: (entity, at) => undecided.has(entity.name) || verdictOn(entity, at) !== null,
     judge(entity, at) {
       if (undecided.has(entity.name)) return 'held';
-      const verdict = verdicts.get(entity.name);
-      if (verdict !== undefined && at <= verdict.until)
-        return verdict.passes ? 'passes' : 'dropped';
+      const verdict = verdictOn(entity, at);
+      if (verdict !== null) return verdict.passes ? 'passes' : 'dropped';
       return gauge.holds(entity, to, at) ? 'held' : 'passes';
     },
     decided(entity, at, passes) {

@@ -147,7 +147,8 @@ export function translate(
       const chunk = after(transaction);
       if (chunk === null) continue;
       chunks.push(chunk);
-      takeChunk(feed, chunk, take, (route) => goes(route, transaction));
+      const isDecided = isCovered(guard, chunk, transaction);
+      takeChunk(feed, chunk, take, (route) => isDecided(route) || goes(route, transaction));
     }
   }
   const last = batches.flatMap(({ transactions }) => transactions).at(-1);
@@ -156,6 +157,12 @@ export function translate(
   const { rows } = tallies;
   return { load, chunks, standing, unread, broken, truncated, rows, growth, complete, counted };
 }
+
+/** Of rows that went with a truncate a person has decided, unless asked about deletes since. */
+const isCovered =
+  (guard: Guard, { absent }: SnapshotChunk, { committedAt }: Transaction) =>
+  ({ entity }: FeedRoute): boolean =>
+    absent !== undefined && !guard.isAsked(entity, committedAt);
 
 type Take = (route: FeedRoute, table: TableSpec, image: readonly Cell[], copy: Copy | null) => void;
 
@@ -198,7 +205,7 @@ function openTallies() {
 /** Rows as they were read, exact at this place of the log. */
 function takeChunk(
   { routes }: Feed,
-  { table, rows, missing, absent, first }: SnapshotChunk,
+  { table, rows, missing, first }: SnapshotChunk,
   take: Take,
   goes: (route: FeedRoute) => boolean,
 ): void {
@@ -211,9 +218,7 @@ function takeChunk(
     for (const key of missing) {
       const image = imageOf(table, key);
       const copy = passesDeletes(route) ? goneOf(route, image) : null;
-      // Of rows that went with a truncate a person has decided.
-      const passes = copy === null || absent !== undefined || goes(route);
-      take(route, table, image, passes ? copy : null);
+      take(route, table, image, copy === null || goes(route) ? copy : null);
     }
   }
 }
