@@ -84,7 +84,11 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
     pass?.resolve();
     pass = null;
   };
+  /** Or a log that was long once keeps what the database needs now; it is cut as it begins anew. */
+  const shrink = (): void => db.exec(`PRAGMA journal_size_limit = ${limits().kept}`);
   const begin = (): void => {
+    // A pass may bring in all there is, and then the log begins anew with the next commit.
+    shrink();
     pass = Promise.withResolvers();
     worker ??= startWorker(path, passed, () => {
       isAlone = true;
@@ -95,8 +99,7 @@ export function openCheckpoint(db: DatabaseSync, path: string): Checkpoint {
   };
   const finish = (): void => {
     try {
-      // Or a long log of old keeps what the database needs now.
-      db.exec(`PRAGMA journal_size_limit = ${limits().kept}`);
+      shrink();
       rest.get();
     } catch {
       // As with SQLite's own: the pages stay in the log, and later ones try again.
